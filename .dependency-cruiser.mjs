@@ -25,6 +25,7 @@ const MAY_IMPORT = {
     'settingSchemas',
     'store',
     'tasks',
+    'yamlFile',
   ],
   api: [
     'auth',
@@ -55,14 +56,15 @@ const MAY_IMPORT = {
   limits: ['cluster', 'observability', 'providers', 'store', 'tasks', 'time'],
   cluster: ['observability', 'store', 'tasks', 'time'],
   auth: ['store', 'tasks', 'time'],
-  providers: ['catalogue', 'native', 'net', 'observability', 'settingSchemas', 'tasks', 'time'],
+  providers: ['catalogue', 'native', 'net', 'observability', 'settingSchemas', 'tasks', 'time', 'yamlFile'],
   store: ['observability', 'tasks', 'time'],
   media: ['catalogue', 'native', 'net', 'observability', 'tasks', 'time'],
   native: ['observability'],
   net: [],
   observability: ['tasks'],
-  catalogue: ['tasks'],
+  catalogue: ['tasks', 'time'],
   settingSchemas: [],
+  yamlFile: [],
   tracking: ['time'],
   tasks: [],
   time: [],
@@ -81,7 +83,7 @@ const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
 }));
 
 /** Which packages the code of each package may import, tests apart. */
-const PACKAGES = { gateway: ['renderer'], renderer: ['video'], simulators: ['video'], video: [] };
+const PACKAGES = { client: [], gateway: ['renderer'], renderer: ['video'], simulators: ['video'], video: [] };
 
 const packages = Object.entries(PACKAGES).map(([name, allowed]) => ({
   name: `${name}-imports-packages`,
@@ -122,6 +124,14 @@ export default {
     },
     ...drivers,
     ...packages,
+    {
+      name: 'client-runs-everywhere',
+      comment:
+        'The client has no dependencies and uses web APIs. Only node.ts, an entry of its own, needs Node.',
+      severity: 'error',
+      from: { path: '^packages/client/src/', pathNot: '/node\\.ts$' },
+      to: { pathNot: '^packages/client/src/(?!node\\.ts$)' },
+    },
     {
       name: 'renderer-behind-its-adapter',
       comment: 'To the rest of the gateway the renderer is a provider like any other.',

@@ -14,8 +14,8 @@ const SEEN_FROM = 5000;
 
 const [first, ...rest] = process.argv.slice(2);
 if (first === 'measure') {
-  const [url = '', count] = rest;
-  console.log(JSON.stringify(await measureLevel(url, Number(count))));
+  const [url = '', count, setting = '{}'] = rest;
+  console.log(JSON.stringify(await measureLevel(url, Number(count), JSON.parse(setting))));
   process.exit();
 }
 

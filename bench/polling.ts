@@ -5,7 +5,7 @@ import { leastDelayWithin, runAccount } from './polling/account.ts';
 import { calibration } from './polling/calibration.ts';
 import { type Curves, compare, type Row } from './polling/oneKind.ts';
 import { frontier, leastDelay } from './polling/optimum.ts';
-import { svgOf } from './polling/plot.ts';
+import { type Line, svgOf } from './polling/plot.ts';
 import { MIN_INTERVAL } from './polling/schedules.ts';
 import { WORKLOADS, type Workload } from './polling/workloads.ts';
 
@@ -22,6 +22,7 @@ const { tasks, only, plots, seed } = optionsOf(
     seed: { type: 'string', default: 'polling' },
   },
   'polling.ts [--tasks 100000] [--only log-normal,account] [--plots folder] [--seed polling]',
+  { numbers: ['tasks'], names: { only: [...WORKLOADS.map(({ name }) => name), 'account'] } },
 );
 
 /** Requests a second, jobs in a request, and jobs in flight. */
@@ -38,8 +39,13 @@ const ACCOUNTS = [
   [1000, 1, 100_000],
 ] as const;
 
+const COLOURS = ['#d33', '#06c', '#2a2', '#e80', '#80c', '#0aa', '#840'];
+
 const chosen = (name: string) => only === '' || only.split(',').includes(name);
 if (plots) mkdirSync(plots, { recursive: true });
+
+/** Of each workload: the share of jobs that were said to succeed within a time, and that did. In percent. */
+const honesty: Line[] = [];
 
 for (const workload of WORKLOADS) {
   if (!chosen(workload.name)) continue;
@@ -63,13 +69,16 @@ for (const workload of WORKLOADS) {
       .map(({ said, were }) => `${100 * said}% ${(100 * were).toFixed(1)}%`)
       .join(', ')}`,
   );
+  honesty.push({
+    name: workload.name,
+    colour: COLOURS[honesty.length % COLOURS.length] ?? '',
+    points: calibrated.map(({ said, were }) => ({ x: 100 * said, y: 100 * were })),
+  });
   if (plots)
-    writeFileSync(
-      join(plots, `polling-${workload.name.replaceAll(' ', '-')}.svg`),
-      plotOf(workload.name, curves),
-    );
+    writeFileSync(join(plots, `${workload.name.replaceAll(' ', '-')}.svg`), plotOf(workload.name, curves));
 }
 
+if (plots && honesty.length > 0) writeFileSync(join(plots, 'calibration.svg'), calibrationPlot(honesty));
 if (chosen('account')) accounts();
 
 /** One account whose allowance all its jobs share. The price of a poll is set by the controller. */
@@ -127,16 +136,16 @@ function burst(): void {
   const line = (values: readonly number[]) =>
     values.map((y, x) => ({ x: x - at, y: Math.max(y, 0.5) })).filter((_, i) => i % 5 === 0);
   const svg = svgOf({
-    title: 'A burst of 10,000 jobs at 0 s',
-    x: 'seconds',
-    y: 'price, ms (red); requests a second (blue)',
-    linear: true,
+    title: 'An account of 20 requests/s × 50 tasks, to which 10,000 tasks are submitted at once',
+    x: 'seconds since then',
+    y: 'price of a poll, ms; requests a second',
+    linear: 'x',
     lines: [
       { name: 'price of a poll, ms', colour: '#d33', points: line(run.prices) },
       { name: 'requests a second, of 20', colour: '#06c', points: line(run.requests) },
     ],
   });
-  writeFileSync(join(plots, 'polling-burst.svg'), svg);
+  writeFileSync(join(plots, 'burst.svg'), svg);
 }
 
 /** Mean of the seconds that a job takes: the integral of the survival. */
@@ -169,13 +178,35 @@ function plotOf(name: string, { optimum, ours, fixed }: Curves): string {
       .map(({ polls, delaySeconds }) => ({ x: polls, y: delaySeconds })),
   });
   return svgOf({
-    title: `Delay by polls: ${name}`,
-    x: 'polls of a task',
-    y: 'mean delay, seconds',
+    title: `How late the end of a task is seen, by how often it is polled: ${name}`,
+    x: 'polls per task (logarithmic)',
+    y: 'mean delay, seconds (logarithmic)',
     lines: [
       line('fixed interval', '#999', fixed),
       line('this gateway, warm', '#d33', ours),
       line('optimum', '#06c', optimum, true),
+    ],
+  });
+}
+
+function calibrationPlot(lines: readonly Line[]): string {
+  return svgOf({
+    title: 'Tasks that were said to be done within a time, and that were',
+    x: 'said, % of tasks',
+    y: 'were, % of tasks',
+    linear: 'both',
+    legend: 'bottom',
+    lines: [
+      {
+        name: 'exactly as said',
+        colour: '#999',
+        dashed: true,
+        points: [
+          { x: 0, y: 0 },
+          { x: 100, y: 100 },
+        ],
+      },
+      ...lines,
     ],
   });
 }

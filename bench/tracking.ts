@@ -6,8 +6,12 @@ import { createCatalogue } from '@onetake/gateway';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
 import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
-import type { Measured } from './cluster/level.ts';
+import type { Measured, Setting } from './cluster/level.ts';
 import { withPostgres } from './cluster/processes.ts';
+import { meanMs } from './cluster/steadyState.ts';
+import { leastDelayWithin } from './polling/account.ts';
+import { frontier } from './polling/optimum.ts';
+import { workloadOf } from './polling/workloads.ts';
 import { FAMILIES, type Family } from './tracking/families.ts';
 import { figuresOf } from './tracking/figures.ts';
 import { type Contender, type Load, observe, type Place, TIMES } from './tracking/run.ts';
@@ -19,25 +23,34 @@ import { printHead, printRows, printStandIn, printStandInHead } from './tracking
  * upstream every five seconds, and a gateway gets callbacks where the upstream has them. Every contender has the same jobs.
  *
  *   npm run bench:tracking -- [--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1]
- *                             [--times catalogue] [--account '{"name": "value"}'] [--postgres] [--against <another checkout>]
+ *                             [--spread <seconds>] [--times catalogue] [--account '{"name": "value"}'] [--postgres]
+ *                             [--contenders direct,polling,callbacks] [--against <another checkout>]
  *
+ * The first submissions are spread over the median time of a job, or over --spread: the shorter, the more jobs end together.
  * At --speed 10 jobs take a tenth of their time, and the catalogue says so too. The allowance and what the gateway itself takes stay as
  * they are, so that only figures at one speed compare. With --times shorter, jobs take less than half of the catalogue's times.
  * Above 2,000 in flight the engine alone is measured, on the stand-in of `npm run bench:cluster`.
  */
 const NAMES = FAMILIES.map(({ name }) => name).join(',');
+const CONTENDERS = ['direct', 'polling', 'callbacks'] as const;
 const options = optionsOf(
   {
     'in-flight': { type: 'string', default: '1,25,1000' },
     families: { type: 'string', default: NAMES },
     tasks: { type: 'string' },
     speed: { type: 'string', default: '1' },
+    spread: { type: 'string' },
     times: { type: 'string', default: 'catalogue' },
     account: { type: 'string', default: '{}' },
     postgres: { type: 'boolean', default: false },
+    contenders: { type: 'string', default: CONTENDERS.join(',') },
     against: { type: 'string' },
   },
-  `bench:tracking [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--times catalogue] [--account '{}'] [--postgres] [--against <another checkout>]`,
+  `bench:tracking [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--spread <seconds>] [--times catalogue] [--account '{}'] [--postgres] [--contenders ${CONTENDERS.join(',')}] [--against <another checkout>]`,
+  {
+    numbers: ['in-flight', 'tasks', 'speed', 'spread'],
+    names: { families: FAMILIES.map(({ name }) => name), times: TIMES, contenders: CONTENDERS },
+  },
 );
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Up to so many tasks contenders run side by side: they hardly use the machine. With more they run in turn. */
@@ -47,6 +60,17 @@ const SIMULATED_UP_TO = 2000;
 /** Tasks for each place, and at least so many in all, unless the options say how many. */
 const TASKS_PER_PLACE = 3;
 const LEAST_TASKS = 10;
+
+/**
+ * A large account of Model Studio, which documents 20 queries a second, and lists 100 jobs with one. Jobs take ten minutes, so that with 100,000
+ * in flight the database of this machine can keep up with their ends.
+ */
+const STAND_IN = {
+  limits: { pollsPerSecond: 20, pollBatch: 100, minPollIntervalMs: 1000 },
+  typical: { medianSeconds: 600, p90Seconds: 1200 },
+};
+/** The part of the allowance that an account spends on polls unless it is configured otherwise. */
+const BALANCED = 0.5;
 
 const { signal } = catchInterruption();
 await using opened = new AsyncDisposableStack();
@@ -76,14 +100,30 @@ async function compareAll(): Promise<void> {
   }
 }
 
+/** The least mean delay of any schedule that sends as many polls. */
+function leastDelaySeconds(inFlight: number): number {
+  const { typical, limits } = STAND_IN;
+  const minInterval = limits.minPollIntervalMs / 1000;
+  const perJob = (BALANCED * limits.pollsPerSecond * limits.pollBatch) / inFlight;
+  return leastDelayWithin(
+    frontier(workloadOf('stand-in', typical), minInterval),
+    meanMs(typical) / 1000,
+    perJob,
+  );
+}
+
 /** Measures the engine alone, as `npm run bench:cluster` does. */
 async function measureStandIn(inFlight: number): Promise<void> {
-  printStandInHead(inFlight);
+  printStandInHead(inFlight, STAND_IN);
   await withPostgres(async (measure) => {
     for (const checkout of checkoutsOf(options.against))
       printStandIn(
         nameOf(checkout),
-        await measure<Measured>(join(checkout, 'bench/cluster.ts'), [String(inFlight)]),
+        await measure<Measured>(join(checkout, 'bench/cluster.ts'), [
+          String(inFlight),
+          JSON.stringify(STAND_IN satisfies Setting),
+        ]),
+        leastDelaySeconds(inFlight),
       );
   });
   signal.throwIfAborted();
@@ -118,31 +158,40 @@ async function compare(load: Load, placeOf: (index: number) => Omit<Place, 'sign
 function loadOf(family: Family, inFlight: number): Load {
   const typical = createCatalogue({ servers: [] }).get(family.model)?.typical;
   if (!typical) throw new Error(`the catalogue does not have ${family.model}`);
-  const times = TIMES.find((name) => name === options.times);
-  if (!times) throw new Error(`--times is one of ${TIMES.join(', ')}`);
   const speed = Number(options.speed);
+  const spreadSeconds = Number(options.spread ?? typical.medianSeconds / speed);
+  if (!(spreadSeconds >= 0)) throw new Error(`--spread takes a number of seconds, not ${options.spread}`);
   return {
     family,
     inFlight,
     tasks: Number(options.tasks ?? Math.max(LEAST_TASKS, TASKS_PER_PLACE * inFlight)),
     speed,
+    spreadSeconds,
     typical,
-    times,
+    times: TIMES.find((name) => name === options.times) ?? 'catalogue',
     account: JSON.parse(options.account),
   };
 }
 
 function contendersOf({ callbacks }: Family, against: string | undefined): Contender[] {
-  return [
-    { name: 'no gateway, every 5 s', pollEveryMs: 5000 },
-    ...checkoutsOf(against).flatMap((checkout) => {
-      const name = nameOf(checkout);
-      const polling = { name, checkout, callbacks: false };
-      return callbacks
-        ? [polling, { name: `${name}, with callbacks`, checkout, callbacks: true }]
-        : [polling];
+  const chosen = new Set(
+    options.contenders.split(',').map((name) => {
+      const found = CONTENDERS.find((contender) => contender === name);
+      if (!found) throw new Error(`there is no contender ${name}; there are ${CONTENDERS.join(', ')}`);
+      return found;
     }),
-  ];
+  );
+  const direct = chosen.has('direct') ? [{ name: 'no gateway, every 5 s', pollEveryMs: 5000 }] : [];
+  const gateways = checkoutsOf(against).flatMap((checkout) => {
+    const name = nameOf(checkout);
+    return [
+      ...(chosen.has('polling') ? [{ name, checkout, callbacks: false }] : []),
+      ...(callbacks && chosen.has('callbacks')
+        ? [{ name: `${name}, with callbacks`, checkout, callbacks: true }]
+        : []),
+    ];
+  });
+  return [...direct, ...gateways];
 }
 
 function checkoutsOf(against: string | undefined): string[] {
@@ -153,17 +202,7 @@ function nameOf(checkout: string): string {
   return checkout === ROOT ? 'onetake' : basename(checkout);
 }
 
-function countsOf(text: string): number[] {
-  const counts = text.split(',').map(Number);
-  if (!counts.every((count) => Number.isInteger(count) && count > 0))
-    throw new Error(`--in-flight takes numbers of tasks, such as 1,25,1000, not ${text}`);
-  return counts;
-}
+const countsOf = (text: string): number[] => text.split(',').map(Number);
 
-function familiesOf(names: string): Family[] {
-  return names.split(',').map((name) => {
-    const found = FAMILIES.find((family) => family.name === name);
-    if (!found) throw new Error(`there is no family ${name}; there are ${NAMES}`);
-    return found;
-  });
-}
+const familiesOf = (names: string): Family[] =>
+  names.split(',').flatMap((name) => FAMILIES.find((family) => family.name === name) ?? []);

@@ -29,6 +29,7 @@ const values = optionsOf(
     seed: { type: 'string', default: 'chaos' },
   },
   'npm run chaos -- [--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
+  { numbers: ['tasks', 'nodes', 'cycles'] },
 );
 const { short, seed } = values;
 const usual = short ? SHORT : LONG;

@@ -8,6 +8,7 @@ import {
   modelsDocument,
   SETTINGS,
   type Setting,
+  SHIPPED_MODELS,
 } from '@onetake/gateway';
 
 /**
@@ -46,7 +47,8 @@ function withTable(path: string, name: string, table: string): string {
 function abilitiesTable(): string {
   const columns: Readonly<Record<string, (abilities: Abilities) => string>> = {
     'stops jobs': ({ cancel }) => ({ none: '–', queued: 'waiting ones', any: 'yes' })[cancel],
-    'finds lost submissions': ({ find }) => ({ none: '–', unique: 'where unique', full: 'yes' })[find],
+    'finds lost submissions': ({ find }) =>
+      ({ none: '–', absent: 'only that there is none', unique: 'where unique', full: 'yes' })[find],
     'resumes downloads': ({ resumeDownload }) => mark(resumeDownload),
     'polls in batches': ({ batchPolling }) => mark(batchPolling),
     callbacks: ({ callbacks, hints }) => (hints ? 'built in' : mark(callbacks)),
@@ -87,7 +89,7 @@ process.exitCode = stale === 0 ? 0 : 1;
 
 /** The built-in catalogue, without the changes of this machine's settings. */
 function modelsPage(): string {
-  return modelsDocument(createCatalogue({ servers: [] }).list());
+  return modelsDocument(createCatalogue({ declared: SHIPPED_MODELS, servers: [] }).list());
 }
 
 function settingsPage(): string {
@@ -105,23 +107,15 @@ checked before a file is created or a server is contacted: accounts with their p
 of settings. All errors are reported together, with exit code 2. An unknown name is an error. So is an
 \`onetake.yml\`, because that file is not read.
 
+A running gateway takes over the [members of fleets](providers/fleets.md) when the file changes. Everything else is read at its start.
+
 | setting | default | meaning |
 | --- | --- | --- |
 ${rows.join('\n')}
 
 ## Changing the catalogue
 
-\`models\` in \`onetake.yaml\` changes entries of the model catalogue or adds new ones, without a release. Each given field
-replaces the field of the entry. Under \`parameters\`, each given parameter replaces its own, and \`null\` removes it. See [models.md](models.md) for the entries.
-
-\`\`\`yaml
-models:
-  onetake-preview:
-    typical: { medianSeconds: 1, p90Seconds: 2 }
-    parameters:
-      duration: { kind: range, min: 1, max: 10, default: 4 }
-      lastFrame: null
-\`\`\`
+\`models\` in \`onetake.yaml\` adds models to the [catalogue](models.md) or changes its entries, without a release: see [models of your own](models-of-your-own.md).
 `;
 }
 

@@ -26,6 +26,7 @@ const TASKS = {
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
   mutants: ['scripts/mutants.ts'],
+  client: ['scripts/client.ts'],
   docs: ['scripts/docs.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };
@@ -52,6 +53,7 @@ const USAGES = {
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
   mutants:
     '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--minutes 30] [--lanes 1] [--fresh]',
+  client: '[--check]       writes the types of the TypeScript client, or checks them and its package',
   docs: '[--check]         writes the generated documents, or tells which are stale',
 };
 

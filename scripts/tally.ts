@@ -5,32 +5,18 @@ export interface Tally {
   readonly skipped: number;
 }
 
-/** The part of Vitest's JSON report that is counted. */
-export interface VitestReport {
-  readonly numPassedTests: number;
-  readonly numFailedTests: number;
-  readonly numPendingTests: number;
-  readonly numTodoTests: number;
-  readonly testResults: readonly {
-    readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
-  }[];
+/** What came of a run of the tests. */
+export interface Outcome {
+  readonly passed: number;
+  readonly skipped: number;
+  /** One line for each: what failed, and why. */
+  readonly failures: readonly string[];
 }
 
-/**
- * Counts a Vitest run. A file that failed outside its tests (it did not load, a hook threw) counts as one failure. So
- * does a run that failed without any (an unhandled error, no report, no test found).
- */
-export function tallyOf(report: VitestReport | undefined, exitCode: number): Tally {
-  const brokenFiles = (report?.testResults ?? []).filter(
-    (file) => file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
-  );
-  const failed = (report?.numFailedTests ?? 0) + brokenFiles.length;
-  return {
-    passed: report?.numPassedTests ?? 0,
-    failed: exitCode !== 0 && failed === 0 ? 1 : failed,
-    skipped: (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0),
-  };
+/** Counts a Vitest run. One that failed without a failure (no outcome, no test found) is a failure itself. */
+export function tallyOf(outcome: Outcome | undefined, exitCode: number): Tally {
+  const { passed = 0, skipped = 0, failures = [] } = outcome ?? {};
+  return { passed, failed: exitCode !== 0 && failures.length === 0 ? 1 : failures.length, skipped };
 }
 
 /** `12 passed, 0 failed, 1 skipped`. */

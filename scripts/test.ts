@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { sentence, sum, type Tally, tallyOf, type VitestReport } from './tally.ts';
+import { type Outcome, sentence, sum, type Tally, tallyOf } from './tally.ts';
 
 interface Check {
   readonly name: string;
@@ -40,17 +40,27 @@ const CHECKS: readonly Check[] = [
     command: ['node', 'scripts/docs.ts', '--check'],
   },
   {
+    name: 'client',
+    keeps: 'the types of the client, and that its package resolves everywhere',
+    command: ['node', 'scripts/client.ts', '--check'],
+  },
+  {
     name: 'tracked',
     keeps: 'no secret and no trace of a machine',
     command: ['node', 'scripts/check/tracked.ts'],
   },
 ];
 
-const REPORT = path.join('.tmp', `vitest-${process.pid}.json`);
+const OUTCOME = path.resolve('.tmp', `tests-${process.pid}.json`);
 
-interface Outcome {
-  readonly name: string;
+interface Result {
   readonly tally: Tally;
+  /** A line for each failed test. */
+  readonly failures?: readonly string[];
+}
+
+interface Timed extends Result {
+  readonly name: string;
   readonly seconds: number;
 }
 
@@ -67,6 +77,7 @@ function run([command, ...args]: readonly [string, ...string[]]): Promise<number
   return new Promise((resolve) => {
     const child = spawn(command === 'node' ? process.execPath : command, args, {
       stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, TEST_OUTCOME: OUTCOME },
       shell: process.platform === 'win32' && command !== 'node',
     });
     running = child;
@@ -78,30 +89,30 @@ function run([command, ...args]: readonly [string, ...string[]]): Promise<number
   });
 }
 
-async function timed(name: string, keeps: string, work: () => Promise<Tally>): Promise<Outcome> {
+async function timed(name: string, keeps: string, work: () => Promise<Result>): Promise<Timed> {
   console.log(`\n── ${name}: ${keeps}`);
   const started = performance.now();
-  const tally = await work();
-  return { name, tally, seconds: (performance.now() - started) / 1000 };
+  const result = await work();
+  return { name, ...result, seconds: (performance.now() - started) / 1000 };
 }
 
-async function runCheck({ command }: Check): Promise<Tally> {
+async function runCheck({ command }: Check): Promise<Result> {
   const passed = (await run(command)) === 0;
-  return { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 };
+  return { tally: { passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 } };
 }
 
-async function runTests(args: readonly string[]): Promise<Tally> {
-  mkdirSync(path.dirname(REPORT), { recursive: true });
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
+async function runTests(args: readonly string[]): Promise<Result> {
+  mkdirSync(path.dirname(OUTCOME), { recursive: true });
+  const reporters = ['--reporter=default', '--reporter=./scripts/outcomeReporter.ts'];
   const code = await run(['vitest', 'run', ...reporters, ...args]);
-  const tally = tallyOf(readReport(), code);
-  rmSync(REPORT, { force: true });
-  return tally;
+  const outcome = readOutcome();
+  rmSync(OUTCOME, { force: true });
+  return { tally: tallyOf(outcome, code), failures: outcome?.failures ?? [] };
 }
 
-function readReport(): VitestReport | undefined {
+function readOutcome(): Outcome | undefined {
   try {
-    return JSON.parse(readFileSync(REPORT, 'utf8'));
+    return JSON.parse(readFileSync(OUTCOME, 'utf8'));
   } catch {
     return undefined;
   }
@@ -112,18 +123,19 @@ function plainOutput(flag: string): string[] {
 }
 
 const filters = process.argv.slice(2);
-const outcomes: Outcome[] = [];
+const results: Timed[] = [];
 for (const check of filters.length > 0 ? [] : CHECKS) {
-  outcomes.push(await timed(check.name, check.keeps, () => runCheck(check)));
+  results.push(await timed(check.name, check.keeps, () => runCheck(check)));
 }
-outcomes.push(await timed('tests', 'what users and operators rely on', () => runTests(filters)));
+results.push(await timed('tests', 'what users and operators rely on', () => runTests(filters)));
 
 console.log('\n── summary');
-for (const { name, tally, seconds } of outcomes) {
+for (const { name, tally, failures = [], seconds } of results) {
   const verdict = tally.failed > 0 ? 'FAILED' : 'ok';
   const counts = name === 'tests' ? `  ${sentence(tally)}` : '';
   console.log(`${verdict.padEnd(6)}  ${name.padEnd(8)}  ${seconds.toFixed(1).padStart(6)} s${counts}`);
+  for (const failure of failures) console.log(`        ${failure}`);
 }
-const total = sum(outcomes.map(({ tally }) => tally));
+const total = sum(results.map(({ tally }) => tally));
 console.log(`\n${sentence(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;

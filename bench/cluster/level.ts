@@ -5,7 +5,7 @@ import { type Distribution, distributionOf } from '../shared/distribution.ts';
 import { watchEventLoop } from './eventLoop.ts';
 import { heap, LIMITS, openNode } from './node.ts';
 import { aNewTask, populate } from './populate.ts';
-import { MEAN_MS, newDuration } from './steadyState.ts';
+import { meanMs, newDuration, TYPICAL, type Typical } from './steadyState.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 
 /** The figures for one number of tasks in flight. */
@@ -34,22 +34,43 @@ export interface Measured {
   readonly lostSessions: number;
 }
 
-/** Until the polls of the start have settled, and the duration of the measurement. Milliseconds. */
+/** What the account allows, if it is not as much as the engine could use, and how long jobs take. */
+export interface Setting {
+  readonly limits?: Partial<typeof LIMITS>;
+  readonly typical?: Typical;
+}
+
+/** About how long it takes to write a task into the database. Milliseconds. */
+const WRITE_MS = 1.5;
+/** Until the polls of the start have settled: so long, and in addition for each task, milliseconds, … */
 const SETTLE_MS = 15_000;
-const MEASURE_MS = 45_000;
+const SETTLE_TASK_MS = 1;
+/** … or for so many polls of each task, if the account allows fewer. The jobs that ended before the start are found by then. */
+const SETTLE_POLLS = 6;
+/** The duration of the measurement. Milliseconds. */
+const MEASURE_MS = 60_000;
 /** New tasks are submitted in groups, like their writes. Milliseconds. */
 const ARRIVAL_MS = 50;
 
 /** One engine on a database of its own, with `count` tasks in flight all the time. Needs `--expose-gc`. */
-export async function measureLevel(databaseUrl: string, count: number): Promise<Measured> {
+export async function measureLevel(
+  databaseUrl: string,
+  count: number,
+  { limits = {}, typical = TYPICAL }: Setting = {},
+): Promise<Measured> {
   const random = stream(`cluster ${count}`);
-  const upstream = createUpstream(() => newDuration(random));
+  const upstream = createUpstream(() => newDuration(random, typical));
+  // Otherwise many jobs would have ended by the time that all are written.
+  const at = Date.now() + count * WRITE_MS;
   await using node = await openNode({
     databaseUrl,
     upstream,
-    prepare: (store) => populate(store, upstream, count, random),
+    limits,
+    typical,
+    prepare: (store) => populate(store, upstream, count, random, { typical, at }),
   });
   const { engine, feed } = node;
+  await sleep(at - Date.now());
 
   const before = await heap();
   const adopting = watchEventLoop();
@@ -60,10 +81,12 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
   const bytesPerTask = ((await heap()) - before) / engine.unfinished;
 
   using opened = new DisposableStack();
-  opened.defer(arrivals(engine, count));
-  await sleep(SETTLE_MS);
+  opened.defer(arrivals(engine, count, typical));
+  const { pollsPerSecond, pollBatch } = { ...LIMITS, ...limits };
+  const taskMs = Math.max(SETTLE_TASK_MS, (1000 * SETTLE_POLLS) / (pollsPerSecond * pollBatch));
+  await sleep(SETTLE_MS + count * taskMs);
   const measuring = watchEventLoop();
-  const figures = await measure(feed, upstream);
+  const figures = await measure(feed, upstream, pollsPerSecond);
   return {
     inFlight: engine.unfinished,
     adoptedPerSecond,
@@ -76,8 +99,8 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
 }
 
 /** Submits as many new tasks as end, so that the number in flight stays the same. */
-function arrivals(engine: Engine, count: number): () => void {
-  const perMs = count / MEAN_MS;
+function arrivals(engine: Engine, count: number, typical: Typical): () => void {
+  const perMs = count / meanMs(typical);
   const began = performance.now();
   let sent = 0;
   const timer = setInterval(() => {
@@ -89,7 +112,7 @@ function arrivals(engine: Engine, count: number): () => void {
   return () => clearInterval(timer);
 }
 
-async function measure(feed: Feed, upstream: Upstream) {
+async function measure(feed: Feed, upstream: Upstream, pollsPerSecond: number) {
   const delays: number[] = [];
   let transitions = 0;
   const stop = feed.onChange(({ task, transition }) => {
@@ -110,7 +133,7 @@ async function measure(feed: Feed, upstream: Upstream) {
     pollsPerSecond: asked / seconds,
     pollsPerTask: asked / delays.length,
     requestsPerSecond: requests / seconds,
-    allowance: polls / seconds / LIMITS.pollsPerSecond,
+    allowance: polls / seconds / pollsPerSecond,
     transitionsPerSecond: transitions / seconds,
     delay: distributionOf(delays),
     ended: delays.length,

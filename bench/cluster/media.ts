@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type MediaStorage, NativeJobError, type VideoInspector } from '@onetake/gateway';
+import type { MediaStorage, VideoInspector } from '@onetake/gateway';
 
 /** Accepts everything and stores nothing, so that FFmpeg and the disk are not measured. `path` is an existing file. */
 export function nullStorage(path: string): MediaStorage {
@@ -43,7 +43,6 @@ export const nullInspector: VideoInspector = {
   }),
   remux: async () => ({ ok: true }),
   digest: async () => '0'.repeat(64),
-  poster: async () => {
-    throw new NativeJobError('no posters here');
-  },
+  prepare: async () => undefined,
+  poster: (videoPath, use) => use(videoPath),
 };

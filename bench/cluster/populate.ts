@@ -1,5 +1,5 @@
 import { type Event, move, type NewTask, newId, newTaskId, type Store, type Task } from '@onetake/gateway';
-import { jobUnderWay } from './steadyState.ts';
+import { jobUnderWay, TYPICAL, type Typical } from './steadyState.ts';
 import type { Upstream } from './upstream.ts';
 
 export const ACCOUNT = 'bench';
@@ -33,6 +33,9 @@ interface PopulateOptions {
   readonly owner?: string;
   /** Whether one task in ten waits for its submission, and one in twenty for its download. Otherwise all are running. */
   readonly mixed?: boolean;
+  readonly typical?: Typical;
+  /** When the system is to look like this, milliseconds UTC: now by default. */
+  readonly at?: number;
 }
 
 /** Writes `count` tasks as in a system that has run for long: running upstream, some just begun, some nearly done. */
@@ -41,14 +44,15 @@ export async function populate(
   upstream: Upstream,
   count: number,
   random: () => number,
-  { owner = NOBODY, mixed = false }: PopulateOptions = {},
+  { owner = NOBODY, mixed = false, typical = TYPICAL, at }: PopulateOptions = {},
 ): Promise<void> {
   for (let done = 0; done < count; done += AT_A_TIME) {
     const some = Array.from({ length: Math.min(AT_A_TIME, count - done) }, (_, index) => done + index);
     await Promise.all(
       some.map((number) => {
         const phase = mixed ? phaseOf(number) : 'running';
-        return addOne(store, upstream, { number, owner, phase }, random);
+        const job = { ...jobUnderWay(random, typical), at: at ?? Date.now() };
+        return addOne(store, upstream, { number, owner, phase }, job);
       }),
     );
   }
@@ -89,13 +93,11 @@ async function addOne(
   store: Store,
   upstream: Upstream,
   { number, owner, phase }: Pick<Task, 'owner'> & { number: number; phase: keyof typeof REACHED },
-  random: () => number,
+  { age, left, at }: { age: number; left: number; at: number },
 ): Promise<void> {
-  const now = Date.now();
-  const { age, left } = jobUnderWay(random);
-  const begun = Math.round(now - age);
+  const begun = Math.round(at - age);
   let task = await acceptOne(store, number, { owner, begun });
-  const upstreamId = upstream.add(now + left);
+  const upstreamId = upstream.add(at + left);
   const events: Event[] = [
     { type: 'submit_intended', accountId: ACCOUNT, idempotencyKey: newId(), upstreamModel: 'bench' },
     { type: 'submit_confirmed', upstreamId, working: true },

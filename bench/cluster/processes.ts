@@ -71,6 +71,7 @@ export async function measureInTurns(
       against: { type: 'string' },
     },
     `${basename(script)} [--tasks ${defaults.tasks}] [--rounds 3] [--against <another checkout>]`,
+    { numbers: ['tasks', 'rounds'] },
   );
   const checkouts = against === undefined ? [ROOT] : [resolve(against), ROOT];
   const figures: Figures[][] = checkouts.map(() => []);

@@ -14,21 +14,20 @@ const NINETIETH = 1.2816;
 const sigmaOf = ({ medianSeconds, p90Seconds }: Typical): number =>
   Math.log(p90Seconds / medianSeconds) / NINETIETH;
 
-const SIGMA = sigmaOf(TYPICAL);
-const MEDIAN_MS = TYPICAL.medianSeconds * 1000;
-
 /** The mean duration of a job, milliseconds. */
-export const MEAN_MS = MEDIAN_MS * Math.exp(SIGMA ** 2 / 2);
+export const meanMs = (typical: Typical): number =>
+  typical.medianSeconds * 1000 * Math.exp(sigmaOf(typical) ** 2 / 2);
 
-/** `random` returns numbers from 0 to 1. */
-export const newDuration = (random: () => number): number => MEDIAN_MS * Math.exp(SIGMA * normal(random));
+/** Milliseconds. `random` returns numbers from 0 to 1. */
+export const newDuration = (random: () => number, typical = TYPICAL): number =>
+  typical.medianSeconds * 1000 * Math.exp(sigmaOf(typical) * normal(random));
 
 /**
  * A random running job of a system that has run for long: at a random moment of its life, and more likely a
  * long one, because long jobs are present for longer (its length is drawn in proportion to itself). Milliseconds.
  */
-export function jobUnderWay(random: () => number): { age: number; left: number } {
-  const lasts = MEDIAN_MS * Math.exp(SIGMA ** 2 + SIGMA * normal(random));
+export function jobUnderWay(random: () => number, typical: Typical): { age: number; left: number } {
+  const lasts = newDuration(random, typical) * Math.exp(sigmaOf(typical) ** 2);
   const age = lasts * random();
   return { age, left: lasts - age };
 }

@@ -85,6 +85,7 @@ export function createUpstream(
       return counted;
     },
     provider: {
+      refusedOptions: () => [],
       async submit(_job, { signal }) {
         await call(signal);
         await opens;

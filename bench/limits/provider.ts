@@ -44,6 +44,7 @@ export function createProvider(name: string, now: () => number, duration: () => 
     seen,
     adapterOf: (node) => ({
       submit: async (job) => ({ upstreamId: start(job.taskId, node()), state: 'queued' }),
+      refusedOptions: () => [],
       poll: async (handle) => ask(handle),
       async find({ taskId }) {
         const upstreamId = jobOf.get(taskId);

@@ -1,4 +1,4 @@
-import { createPrice, type Estimate, nextPollMs } from '@onetake/gateway';
+import { createPollPrice, type Estimate, nextPollMs } from '@onetake/gateway';
 import { stream } from '../../chaos/shared/random.ts';
 import { type Cost, leastDelay } from './optimum.ts';
 import { KIND, learn, MIN_INTERVAL } from './schedules.ts';
@@ -51,13 +51,10 @@ interface BenchJob {
 
 /** How finely the time passes. Seconds. */
 const STEP = 0.1;
-/** Jobs are planned anew once the price has fallen by this factor: they would be polled too late. */
-const REPLAN = 2;
+/** Jobs are planned anew once the price has fallen to this part, as the gateway does it: they would be polled too late. */
+const FALLEN = 0.8;
 
-/** A job is put off if it would be by this part of the time since its last poll: small changes of the price are none. */
-const PUT_OFF = 0.1;
-
-/** One node with the price controller in a closed loop, and a limiter that never exceeds the allowance. */
+/** One node with the price controller in a closed loop, and a limiter of its part of the allowance, a second's worth at once. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the time and the jobs of the account
 export function runAccount(options: AccountOptions): AccountRun {
   const { workload, requestsPerSecond, batch, share, inFlight, seconds, warmUpSeconds, burst, seed } =
@@ -66,7 +63,7 @@ export function runAccount(options: AccountOptions): AccountRun {
   const medianSeconds = workload.prior.medianSeconds;
   const estimator = learn(workload, { price: medianSeconds * 0.01, jobs: 1000, random });
   const estimate: Estimate = estimator.estimate(KIND, workload.prior);
-  const price = createPrice({
+  const price = createPollPrice({
     allowancePerSecond: () => requestsPerSecond * batch,
     share,
     minIntervalMs: MIN_INTERVAL * 1000,
@@ -77,6 +74,7 @@ export function runAccount(options: AccountOptions): AccountRun {
   const prices: number[] = [];
   const requests: number[] = [];
   let [step, permits, polled, sent, polls, plannedAt] = [0, 0, 0, 0, 0, Number.POSITIVE_INFINITY];
+  const perSecond = requestsPerSecond * share;
   const now = () => step * STEP;
 
   function wanted(job: BenchJob) {
@@ -145,15 +143,14 @@ export function runAccount(options: AccountOptions): AccountRun {
     if (job.replaced) submit(now(), true);
   }
 
-  /** Jobs whose time has come. A price that has risen since puts them off. */
+  const urgencyOf = (job: BenchJob) => job.weight * (now() - job.lastPoll);
+
+  /** Jobs whose time has come, the most urgent first. */
   function takeDue(): BenchJob[] {
-    const ready = (due.get(step) ?? []).filter((job) => job.due === step && jobs.has(job));
+    // A job that was planned again for the same time is there twice.
+    const ready = [...new Set(due.get(step))].filter((job) => job.due === step && jobs.has(job));
     due.delete(step);
-    return ready.filter((job) => {
-      if (wanted(job).ms / 1000 < Math.max(STEP, PUT_OFF * (now() - job.lastPoll))) return true;
-      plan(job);
-      return false;
-    });
+    return ready.sort((a, b) => urgencyOf(b) - urgencyOf(a));
   }
 
   /** Fills the last request with the jobs that are due soonest. */
@@ -169,7 +166,7 @@ export function runAccount(options: AccountOptions): AccountRun {
   }
 
   function pass(): void {
-    permits = Math.min(Math.max(1, requestsPerSecond * STEP), permits + requestsPerSecond * STEP);
+    permits = Math.min(Math.max(1, perSecond), permits + perSecond * STEP);
     const ready = takeDue();
     const room = Math.floor(permits + 1e-9) * batch;
     for (const job of ready.splice(room)) put(job, step + 1);
@@ -189,7 +186,7 @@ export function runAccount(options: AccountOptions): AccountRun {
     }
     [polled, sent] = [0, 0];
     plannedAt = Math.max(plannedAt === Number.POSITIVE_INFINITY ? 0 : plannedAt, price.current());
-    if (price.current() * REPLAN > plannedAt) return;
+    if (price.current() > FALLEN * plannedAt) return;
     plannedAt = price.current();
     for (const job of jobs) plan(job);
   }

@@ -10,27 +10,30 @@ export interface Plot {
   readonly x: string;
   readonly y: string;
   readonly lines: readonly Line[];
-  /** The x axis is linear. The y axis is logarithmic always. */
-  readonly linear?: boolean;
+  /** The axes that are linear. The others are logarithmic. */
+  readonly linear?: 'x' | 'both';
+  /** Where no line is: at the top on the right, unless said otherwise. */
+  readonly legend?: 'bottom';
 }
 
 const [WIDTH, HEIGHT] = [640, 420];
 const [LEFT, RIGHT, TOP, BOTTOM] = [70, 20, 40, 60];
+const [LEGEND_WIDTH, LEGEND_LINE] = [200, 18];
 
 /** A plot as an SVG document. */
-export function svgOf({ title, x, y, lines, linear = false }: Plot): string {
+export function svgOf({ title, x, y, lines, linear, legend }: Plot): string {
   const points = lines.flatMap((line) => line.points);
   const across = scale(
     points.map((point) => point.x),
     LEFT,
     WIDTH - RIGHT,
-    linear,
+    linear !== undefined,
   );
   const up = scale(
     points.map((point) => point.y),
     HEIGHT - BOTTOM,
     TOP,
-    false,
+    linear === 'both',
   );
   const grid = [
     ...across.ticks.map((tick) => {
@@ -42,19 +45,29 @@ export function svgOf({ title, x, y, lines, linear = false }: Plot): string {
       return `<path d="M${LEFT} ${at}H${WIDTH - RIGHT}" class="grid"/><text x="${LEFT - 8}" y="${at}" dy="4" text-anchor="end">${label(tick)}</text>`;
     }),
   ];
-  const drawn = lines.map(({ colour, dashed, points: of }, i) => {
+  const legendTop = legend === 'bottom' ? HEIGHT - BOTTOM - 10 - lines.length * LEGEND_LINE : TOP + 8;
+  const legendLeft = WIDTH - RIGHT - LEGEND_WIDTH - 8;
+  const styles = lines.map(
+    ({ colour, dashed }) => `stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="6 4"' : ''}`,
+  );
+  const drawn = lines.map(({ points: of }, i) => {
     const path = of
       .map((point) => `${across.place(point.x).toFixed(1)} ${up.place(point.y).toFixed(1)}`)
       .join('L');
-    const key = TOP + 16 + i * 18;
-    const style = `stroke="${colour}"${dashed ? ' stroke-dasharray="6 4"' : ''}`;
-    return `<path d="M${path}" fill="none" stroke-width="2" ${style}/><path d="M${WIDTH - RIGHT - 190} ${key}h24" stroke-width="2" ${style}/><text x="${WIDTH - RIGHT - 160}" y="${key + 4}">${escaped(lines[i]?.name ?? '')}</text>`;
+    return `<path d="M${path}" fill="none" ${styles[i]}/>`;
+  });
+  const names = lines.map(({ name }, i) => {
+    const middle = legendTop + (i + 0.5) * LEGEND_LINE;
+    return `<path d="M${legendLeft + 8} ${middle}h24" ${styles[i]}/><text x="${legendLeft + 40}" y="${middle}" dy="4">${escaped(name)}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">
+<title>${escaped(title)}</title>
 <style>.grid{stroke:#ddd}</style><rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <text x="${LEFT}" y="24" font-size="15">${escaped(title)}</text>
 ${grid.join('\n')}
 ${drawn.join('\n')}
+<rect x="${legendLeft}" y="${legendTop}" width="${LEGEND_WIDTH}" height="${lines.length * LEGEND_LINE}" fill="#fff" fill-opacity="0.85"/>
+${names.join('\n')}
 <text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 14}" text-anchor="middle">${escaped(x)}</text>
 <text transform="translate(18 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">${escaped(y)}</text>
 </svg>

@@ -1,3 +1,5 @@
+import { normalCdf } from '@onetake/gateway';
+
 /** Made-up models whose jobs take as long as those of real ones, and the exact distribution of their times. */
 export interface Workload {
   readonly name: string;
@@ -26,7 +28,7 @@ function logNormals(name: string, parts: readonly Part[], drifts = false): Workl
   const below = (seconds: number, dayPart: number) =>
     parts.reduce(
       (sum, { share, median, sigma }) =>
-        sum + (seconds > 0 ? share * normalBelow(Math.log(seconds / median(dayPart)) / sigma) : 0),
+        sum + (seconds > 0 ? share * normalCdf(Math.log(seconds / median(dayPart)) / sigma) : 0),
       0,
     );
   const overDay = (seconds: number) =>
@@ -67,9 +69,15 @@ function pareto(name: string, leastSeconds: number, exponent: number): Workload 
   };
 }
 
+/** Jobs whose times are log-normal. */
+export function workloadOf(name: string, { medianSeconds, p90Seconds }: Workload['prior']): Workload {
+  const sigma = Math.log(p90Seconds / medianSeconds) / 1.2816;
+  return logNormals(name, [{ share: 1, median: always(medianSeconds), sigma }]);
+}
+
 export const WORKLOADS: readonly Workload[] = [
   // The catalogue's figures of Sora 2.
-  logNormals('log-normal', [{ share: 1, median: always(150), sigma: Math.log(360 / 150) / 1.2816 }]),
+  workloadOf('log-normal', { medianSeconds: 150, p90Seconds: 360 }),
   logNormals('bimodal', [
     { share: 0.6, median: always(60), sigma: 0.2 },
     { share: 0.4, median: always(240), sigma: 0.2 },
@@ -102,15 +110,6 @@ export function invert(below: (seconds: number) => number, p: number): number {
 
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Abramowitz and Stegun, formula 7.1.26. */
-function normalBelow(x: number): number {
-  const t = 1 / (1 + (0.3275911 * Math.abs(x)) / Math.SQRT2);
-  const series =
-    ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
-  const tail = (series * Math.exp((-x * x) / 2)) / 2;
-  return x > 0 ? 1 - tail : tail;
 }
 
 /** Box and Muller. */

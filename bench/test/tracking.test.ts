@@ -60,9 +60,10 @@ const SEEN: Observations = {
 };
 
 it('delays are counted from the end upstream, for each observer', () => {
-  const { delays, durations } = figuresOf(SEEN, { inFlight: 2, pollsPerSecond: 10 });
+  const { delays, durations, waitingAfterGateway } = figuresOf(SEEN, { inFlight: 2, pollsPerSecond: 10 });
   expect(delays.gateway).toMatchObject({ count: 2, mean: 1000 });
   expect(delays.waiting).toMatchObject({ count: 2, mean: 1500 });
+  expect(waitingAfterGateway).toMatchObject({ count: 2, mean: 500 });
   expect(delays.told).toMatchObject({ count: 2, mean: 4000 });
   expect(delays.direct).toBeUndefined();
   expect(durations).toMatchObject({ count: 2, mean: 80_000 });
@@ -107,6 +108,7 @@ async function observeFour(family: Family, contender: Contender): Promise<Figure
     inFlight: 2,
     tasks: 4,
     speed: 1000,
+    spreadSeconds: 0.1,
     typical: { medianSeconds: 100, p90Seconds: 200 },
     times: 'catalogue',
     account: {},

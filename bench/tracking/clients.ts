@@ -84,7 +84,7 @@ export async function submit(
   return answer.body.task_id;
 }
 
-/** Lets the gateway hold each answer back until the status changes. */
+/** Lets the gateway hold each answer back until the task has finished. */
 export function waitForEnd(http: HttpClient, id: string, signal: AbortSignal): Promise<Seen> {
   return queryUntilEnd(() => http.get(`${taskPath(id)}?wait=${WAIT_SECONDS}`, signal), { isOver, signal });
 }

@@ -80,7 +80,7 @@ export const FAMILIES: readonly Family[] = [
       api_key: { env: 'GEMINI_API_KEY' },
     }),
     callbacks: undefined,
-    pollsPerSecond: 5,
+    pollsPerSecond: 20,
     simulator: () => ({ limits: false }),
     direct: {
       submit: (prompt) => ({

@@ -17,6 +17,8 @@ const WITHIN = [1, 2, 5, 10, 30, 60] as const;
 export interface Figures {
   /** From the end of the upstream's job until whoever it is knows it. Milliseconds. */
   readonly delays: Readonly<Record<Observer, Distribution | undefined>>;
+  /** From the moment when the gateway knows the end until a client that waits does: download, check, storage. Milliseconds. */
+  readonly waitingAfterGateway: Distribution | undefined;
   /** How long jobs took upstream, from their submission to their end. Milliseconds. */
   readonly durations: Distribution | undefined;
   /** Polls and lists upstream, for each job. */
@@ -59,6 +61,11 @@ export function figuresOf(
       waiting: delaysOf(tasks, ends, ({ waiting }) => waiting?.knownAt),
       told: delaysOf(tasks, ends, ({ told }) => told?.knownAt),
     },
+    waitingAfterGateway: distributionOf(
+      tasks.flatMap(({ gatewayAt, waiting }) =>
+        gatewayAt === undefined || !waiting ? [] : [waiting.knownAt - gatewayAt],
+      ),
+    ),
     durations: distributionOf(
       jobs.flatMap(({ createdAt, endedAt }) => (endedAt === undefined ? [] : [endedAt - createdAt])),
     ),

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SimulatorsOptions } from '@onetake/simulators';
-import { startChild } from '../../chaos/system/rpc.ts';
+import { startChild } from '../../chaos/shared/rpc.ts';
 import { freePort } from '../../scripts/servers/freePort.ts';
 import type { Typical } from '../cluster/steadyState.ts';
 import {
@@ -46,6 +46,8 @@ export interface Load {
   readonly tasks: number;
   /** How many times as fast as in reality jobs are made. */
   readonly speed: number;
+  /** Over how long the first submissions are spread. */
+  readonly spreadSeconds: number;
   /** How long a job usually takes, as the gateway's catalogue has it. */
   readonly typical: Typical;
   /** Which times jobs take: the catalogue's, or much shorter ones, of which the catalogue knows nothing. */
@@ -230,11 +232,11 @@ const PATIENCE = 2;
 const LATE_MS = 120_000;
 
 /**
- * Keeps the number of tasks in flight until all have been submitted. The first ones are spread over the duration of a job. Tasks that
+ * Keeps the number of tasks in flight until all have been submitted. The first ones are spread over the time that the load says. Tasks that
  * take too long are left out.
  */
 async function keepInFlight(
-  { inFlight, tasks, typical, speed }: Load,
+  { inFlight, tasks, typical, speed, spreadSeconds }: Load,
   follow: Follow,
   read: (collect?: boolean) => Promise<Reading>,
   signal: AbortSignal,
@@ -252,7 +254,7 @@ async function keepInFlight(
   let timer: NodeJS.Timeout | undefined;
   let next = 0;
   const place = async (index: number): Promise<void> => {
-    await sleep((index / inFlight) * (typical.medianSeconds / speed) * 1000, undefined, { signal });
+    await sleep((index / inFlight) * spreadSeconds * 1000, undefined, { signal });
     if (index === inFlight - 1) full = read(true);
     while (next < tasks) {
       const { ended, record } = await follow(`a paper boat, number ${next++}`, followed);

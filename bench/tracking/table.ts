@@ -1,6 +1,6 @@
 import type { Measured } from '../cluster/level.ts';
-import { LIMITS } from '../cluster/node.ts';
-import { TYPICAL } from '../cluster/steadyState.ts';
+import type { LIMITS } from '../cluster/node.ts';
+import type { Typical } from '../cluster/steadyState.ts';
 import type { Distribution } from '../shared/distribution.ts';
 import type { Figures, Observer } from './figures.ts';
 import type { Contender, Load } from './run.ts';
@@ -10,21 +10,29 @@ const WIDTHS = [50, 6, 8, 8, 8, 8, 9];
 const COLUMNS = ['delay until the end is known, s', 'tasks', 'mean', 'p50', 'p95', 'p99', 'queries'];
 
 /** What is measured, and the names of the columns. */
-export function printHead({ family, inFlight, tasks, speed, typical, times }: Load): void {
+export function printHead({ family, inFlight, tasks, speed, spreadSeconds, typical, times }: Load): void {
   const quick = `${speed} times as fast as in reality, in the catalogue too`;
   const whose =
     times === 'catalogue' ? 'as in the catalogue' : 'much shorter than in the catalogue, which says';
   console.log(`
 ${family.model}, ${inFlight} in flight, ${tasks} tasks, ${speed === 1 ? 'at real speed' : quick}
   simulator ${family.upstream}; ${family.pollsPerSecond} polls/s allowed, places and submissions for all
+  first submissions over ${spreadSeconds} s
   durations ${whose}: median ${typical.medianSeconds} s, p90 ${typical.p90Seconds} s`);
   printRow(COLUMNS);
 }
 
 /** What is measured where the simulators would be the bottleneck. */
-export function printStandInHead(inFlight: number): void {
-  const { pollsPerSecond, pollBatch } = LIMITS;
-  const { medianSeconds, p90Seconds } = TYPICAL;
+export function printStandInHead(
+  inFlight: number,
+  {
+    limits: { pollsPerSecond, pollBatch },
+    typical: { medianSeconds, p90Seconds },
+  }: {
+    readonly limits: Pick<typeof LIMITS, 'pollsPerSecond' | 'pollBatch'>;
+    readonly typical: Typical;
+  },
+): void {
   console.log(`
 ${inFlight} in flight, at real speed
   stand-in of an upstream in the process of the engine, because simulators could not serve so many; PostgreSQL; neither HTTP nor clients
@@ -33,17 +41,22 @@ ${inFlight} in flight, at real speed
   printRow(COLUMNS);
 }
 
-export function printStandIn(name: string, measured: Measured): void {
+/** `leastSeconds`: the mean delay of the optimum at the same allowance. */
+export function printStandIn(name: string, measured: Measured, leastSeconds: number): void {
   const { delay } = measured;
+  if (measured.lostSessions > 0) {
+    console.log(`${name}: the lease was lost: the machine is too busy to measure this`);
+    return;
+  }
   if (delay) printRow([`${name}: gateway`, String(delay.count), ...delayCells(delay)]);
   const parts = [
     `polls/task ${measured.pollsPerTask.toFixed(1)}`,
+    `least mean delay for the allowance ${leastSeconds.toFixed(2)} s`,
     `allowance used ${(measured.allowance * 100).toFixed(1)}%`,
     `CPU ${measured.cpu.toFixed(3)} core`,
     `heap/task ${measured.bytesPerTask.toFixed(0)} bytes`,
-    measured.lostSessions > 0 ? 'THE LEASE WAS LOST: the machine is too busy to measure this' : '',
   ];
-  console.log(`  ${parts.filter((part) => part !== '').join(', ')}`);
+  console.log(`  ${parts.join(', ')}`);
 }
 
 const OBSERVERS: Readonly<Record<Observer, string>> = {
@@ -61,6 +74,9 @@ export function printRows({ name }: Contender, figures: Figures): void {
     if (!delay) continue;
     const asked = observer === 'gateway' ? '' : queries[observer].toFixed(1);
     printRow([`${name}: ${OBSERVERS[observer]}`, String(delay.count), ...delayCells(delay), asked]);
+    const after = figures.waitingAfterGateway;
+    if (observer === 'waiting' && after)
+      printRow(['  from gateway to client with ?wait=', String(after.count), ...delayCells(after)]);
   }
   const parts = [
     `polls/task ${figures.polls.toFixed(1)}`,

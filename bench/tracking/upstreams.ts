@@ -1,6 +1,6 @@
 // The upstreams of one contender: simulators in a process of their own.
 import { type Simulators, type SimulatorsOptions, startSimulators } from '@onetake/simulators';
-import { serveParent } from '../../chaos/system/rpc.ts';
+import { serveParent } from '../../chaos/shared/rpc.ts';
 
 /** How a client reaches the simulators. */
 export interface Addresses {

@@ -66,6 +66,8 @@ const SMALLEST: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   gemini: { duration: 4 },
   dashscope: { duration: 2 },
   ark: { duration: 4, resolution: '480p' },
+  kling: { duration: 3 },
+  runway: { duration: 2 },
   preview: { duration: 1, resolution: '480p' },
 };
 
@@ -133,7 +135,7 @@ async function look(
   waitSeconds: number,
   hangUpMs?: number,
 ): Promise<Reply> {
-  const path = `/v1/video/generations/${id}${waitSeconds > 0 ? `?wait=${waitSeconds}` : ''}`;
+  const path = `/v1/video/generations/${id}${waitSeconds > 0 ? `?wait=${waitSeconds}&wait_for=change` : ''}`;
   const reply = await api.call('GET', path, { timeoutMs: waitSeconds * 1000 + 15_000, hangUpMs });
   if (reply.status === 404) client.missing += 1;
   if (reply.status === 200) note(client, reply);

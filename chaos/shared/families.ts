@@ -1,9 +1,16 @@
-/** One model of each family. `lists`: whether a lost submission can be searched for upstream. */
+import { entryOf, simulatorOf, FAMILIES as TITLED } from '../../scripts/families.ts';
+
+/** A family of models, with one of its models. */
 export interface Family {
+  /** The simulator that plays its provider. */
   readonly upstream: string;
   readonly model: string;
   /** Prompt markers of the simulator, and the reason with which each must end. */
   readonly endings: Readonly<Record<string, string>>;
+  /** A prompt marker of the simulator that every task has. */
+  readonly always?: string;
+  /** How many bills a video has: a server of one's own bills nothing. */
+  readonly bills: 0 | 1;
 }
 
 const ENDINGS = {
@@ -12,29 +19,43 @@ const ENDINGS = {
   '[fail]': 'upstream_failed',
 };
 
-export const FAMILIES: readonly Family[] = [
-  { upstream: 'openai', model: 'sora-2', endings: ENDINGS },
-  {
-    upstream: 'gemini',
-    model: 'veo-3.1-fast-generate-001',
-    endings: { ...ENDINGS, '[filtered]': 'content_rejected' },
-  },
-  { upstream: 'dashscope', model: 'wan2.7-t2v', endings: ENDINGS },
-  { upstream: 'ark', model: 'seedance-2.0-fast', endings: ENDINGS },
+/** What is different about some upstreams' models. */
+const SPECIAL: Readonly<Record<string, Partial<Family>>> = {
+  'veo-3.1-generate-001': { endings: { ...ENDINGS, '[filtered]': 'content_rejected' } },
+  // A workflow judges no content, and the server executes one at a time.
+  'comfyui-wan2.2-5b': { endings: { '[fail]': 'upstream_failed' }, always: '[quick]' },
+};
+
+/** Every family that comes with the gateway, except the renderer in it: those of `npm run soak`. */
+export const SOAKED: readonly Family[] = TITLED.flatMap((family) => {
+  const upstream = simulatorOf(family);
+  const { id: model, price } = entryOf(family);
+  const isFree = price.rates.every((rate) => rate.microsPerSecond === 0 && !rate.microsPerVideo);
+  return upstream === undefined
+    ? []
+    : [{ upstream, model, endings: ENDINGS, bills: isFree ? 0 : 1, ...SPECIAL[model] }];
+});
+
+const CHAOTIC = [
+  'sora-2',
+  'veo-3.1-generate-001',
+  'gemini-omni-1.2-flash',
+  'wan2.7-t2v',
+  'seedance-2.0',
+  'kling-v3',
+  'runway-gen4.5',
 ];
 
+/** Those of `npm run chaos`, where lost submissions are found by a key, in a list, or not at all. */
+export const FAMILIES: readonly Family[] = CHAOTIC.flatMap((id) =>
+  SOAKED.filter(({ model }) => model === id),
+);
+
 /** The renderer in the gateway itself: no upstream has records of it. */
-export const BUILT_IN: Family = { upstream: 'preview', model: 'onetake-preview', endings: {} };
+export const BUILT_IN: Family = { upstream: 'preview', model: 'onetake-preview', endings: {}, bills: 0 };
 
-export const UPSTREAMS = FAMILIES.map(({ upstream }) => upstream);
+/** The simulators of `FAMILIES`. */
+export const UPSTREAMS = [...new Set(FAMILIES.map(({ upstream }) => upstream))];
 
-const LIMITS = `limits: { in_flight: 400, submits_per_minute: 60000 }`;
-
-/** onetake.yaml of the soak test: the providers' documented limits would spread 2,000 tasks over an hour. */
-export const SETTINGS = (env: Readonly<Record<string, string>>): string => `
-accounts:
-  openai: { provider: openai, api_key: { env: OPENAI_API_KEY }, base_url: ${env.OPENAI_BASE_URL}, ${LIMITS} }
-  google: { provider: google, api_key: { env: GEMINI_API_KEY }, base_url: ${env.GOOGLE_GEMINI_BASE_URL}, ${LIMITS} }
-  dashscope: { provider: dashscope, api_key: { env: DASHSCOPE_API_KEY }, base_url: ${env.DASHSCOPE_BASE_URL}, ${LIMITS} }
-  ark: { provider: ark, api_key: { env: ARK_API_KEY }, base_url: ${env.ARK_BASE_URL}, ${LIMITS} }
-`;
+/** Limits of accounts: the providers' documented ones would spread 2,000 tasks over an hour. */
+export const WIDE_LIMITS = { in_flight: 400, submits_per_minute: 60_000 };

@@ -25,7 +25,8 @@ export function planTasks(count: number, families: readonly Family[], seed: stri
     const endings = Object.entries(family.endings);
     const bad = chance < BAD_SHARE ? endings[Math.floor((chance / BAD_SHARE) * endings.length)] : undefined;
     const lines = Math.floor(index / families.length) % 2 === 0 ? '' : MORE_LINES;
-    const prompt = `boat number ${index} ${bad?.[0] ?? ''}`.trim() + lines;
+    const markers = [family.always, bad?.[0]].filter((marker) => marker !== undefined);
+    const prompt = ['boat number', index, ...markers].join(' ') + lines;
     return { family, prompt, ending: bad?.[1], body: { model: family.model, prompt } };
   });
 }

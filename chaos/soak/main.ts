@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog, readConfig, startGateway } from '@onetake/gateway';
 import { startSimulators } from '@onetake/simulators';
-import { FAMILIES, SETTINGS, UPSTREAMS } from '../shared/families.ts';
+import { SIMULATORS, settingsAtSpeed } from '../../scripts/families.ts';
+import { SOAKED, WIDE_LIMITS } from '../shared/families.ts';
 import { optionsOf } from '../shared/optionsOf.ts';
 import { planTasks } from '../shared/plannedTasks.ts';
 import { addFaults } from './faults.ts';
@@ -22,6 +24,7 @@ const values = optionsOf(
     seed: { type: 'string', default: 'soak' },
   },
   'npm run soak -- [--tasks 2000] [--faults 0.1] [--seed soak]',
+  { numbers: ['tasks', 'faults'] },
 );
 const count = Number(values.tasks);
 const probability = Number(values.faults);
@@ -30,10 +33,17 @@ const probability = Number(values.faults);
 const SCALE = 0.05;
 /** Submissions in progress at a time: a busy client, not a flood. */
 const SUBMITTERS = 16;
+/** Between two attempts of a request. */
+const REPEAT_MS = 500;
 const KEY = 'sk-soak-0123456789abcdef0123';
 
 const dataDir = await mkdtemp(join(tmpdir(), 'onetake-soak-'));
-const simulators = await startSimulators({ seed: values.seed, scale: SCALE, limits: false, only: UPSTREAMS });
+const simulators = await startSimulators({
+  seed: values.seed,
+  scale: SCALE,
+  limits: false,
+  only: SIMULATORS,
+});
 addFaults(simulators.faults, probability);
 const gateway = await startGateway(
   readConfig(
@@ -47,14 +57,14 @@ const gateway = await startGateway(
       // Faults without an answer hold a call for this long.
       ONETAKE_CALL_TIMEOUT_SECONDS: '5',
     },
-    () => SETTINGS(simulators.environment),
+    () => settingsAtSpeed(1 / SCALE, simulators.environment, WIDE_LIMITS),
   ),
   createLog('silent'),
 );
 const started = performance.now();
 let failed = true;
 try {
-  const tasks = planTasks(count, FAMILIES, values.seed);
+  const tasks = planTasks(count, SOAKED, values.seed);
   const outcomes: Outcome[] = [];
   const queue = [...tasks];
   await Promise.all(
@@ -63,7 +73,7 @@ try {
         const { body } = next;
         const { task_id: id } = await call('/v1/video/generations', {
           method: 'POST',
-          headers: { 'content-type': 'application/json' },
+          headers: { 'content-type': 'application/json', 'idempotency-key': `soak-${tasks.indexOf(next)}` },
           body: JSON.stringify(body),
         });
         outcomes.push({ planned: next, id, task: undefined });
@@ -106,12 +116,16 @@ function seconds(): string {
   return ((performance.now() - started) / 1000).toFixed(1);
 }
 
+/** Repeats what was not answered, as a client would: more of them may connect at once than the machine lets wait. */
 // biome-ignore lint/suspicious/noExplicitAny: responses of the public API, read field by field
 async function call(path: string, init: RequestInit = {}): Promise<any> {
-  const response = await fetch(new URL(path, gateway.address), {
-    ...init,
-    headers: { ...init.headers, authorization: `Bearer ${KEY}` },
-  });
+  let response: Response | undefined;
+  while (!response) {
+    response = await fetch(new URL(path, gateway.address), {
+      ...init,
+      headers: { ...init.headers, authorization: `Bearer ${KEY}` },
+    }).catch(() => sleep(REPEAT_MS, undefined));
+  }
   const body = await response.json();
   if (!response.ok) throw new Error(`${response.status} ${JSON.stringify(body)}`);
   return body;

@@ -2,10 +2,10 @@ import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTcpSwitch, type TcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
+import type { Child } from '../shared/rpc.ts';
 import type { GuardCalls } from './children/guard.ts';
 import { type GatewayProcess, startGatewayProcess } from './gatewayProcess.ts';
 import type { LoadBalancer } from './loadBalancer.ts';
-import type { Child } from './rpc.ts';
 import { mountSmallDisk, type SmallDisk } from './smallDisk.ts';
 
 /** A slot for a node: the process in it reaches the database through the slot's switch. */

@@ -1,14 +1,15 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { accountsIn } from '../../scripts/families.ts';
 import { createTcpSwitch, type TcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
-import { SETTINGS as ACCOUNTS, FAMILIES, UPSTREAMS } from '../shared/families.ts';
+import { FAMILIES, UPSTREAMS, WIDE_LIMITS } from '../shared/families.ts';
+import { type Child, startChild } from '../shared/rpc.ts';
 import type { GuardCalls } from './children/guard.ts';
 import type { ServerCalls, Servers } from './children/servers.ts';
 import type { UpstreamCalls } from './children/upstreams.ts';
 import { type LoadBalancer, startLoadBalancer } from './loadBalancer.ts';
 import { createNodes, type Nodes, type Slot } from './nodes.ts';
-import { type Child, startChild } from './rpc.ts';
 
 /** The whole system: nodes, the services under them, and the load balancer in front. */
 export interface System {
@@ -51,7 +52,9 @@ export async function createSystem(count: number, seed: string): Promise<System>
     const simulated = { seed, scale: SCALE, keptScale: KEPT_SCALE, limits: false, only: UPSTREAMS };
     const environment = await upstreams.call('start', simulated);
     const config = join(dir, 'onetake.yaml');
-    await writeFile(config, `${ACCOUNTS(environment)}\n${MODELS}`);
+    const accounts = accountsIn(environment, WIDE_LIMITS);
+    // JSON is YAML.
+    await writeFile(config, `accounts: ${JSON.stringify(accounts)}\n${MODELS}`);
     const storage = await createTcpSwitch(servers.storage.port);
     opened.defer(() => storage.close());
     const balancer = await startLoadBalancer();

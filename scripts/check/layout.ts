@@ -37,7 +37,7 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
   },
   { files: /\/scenes\/registry\.ts$/, why: 'a table: the scene of each kind of place' },
   {
-    files: /\/preview\/render\.job\.ts$/,
+    files: /\/(?:preview\/render|inspect\/spriteSheet)\.job\.ts$/,
     why: 'what a child process imports, and the gateway itself must not',
   },
   {

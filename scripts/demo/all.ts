@@ -1,23 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { startSimulators } from '@onetake/simulators';
+import { entryOf, FAMILIES, type Family, SIMULATORS, settingsAtSpeed } from '../families.ts';
 import { type DemoClient, described, freeFile } from './client.ts';
 import { withGateway } from './gateway.ts';
-import { settingsAtSpeed } from './pace.ts';
-
-/** One model of each family, and its documented way of delivery. */
-const FAMILIES = [
-  { family: 'Sora 2', model: 'sora-2', delivers: 'download endpoint' },
-  { family: 'Veo', model: 'veo-3.1-generate-001', delivers: 'url' },
-  { family: 'Wanxiang', model: 'wan2.7-t2v', delivers: 'url' },
-  { family: 'Seedance', model: 'seedance-2.0', delivers: 'url' },
-  { family: 'built in', model: 'onetake-preview', delivers: 'url' },
-] as const;
-
-/** One simulator for each family: others (Azure, Vertex AI) would need the same variables. */
-const UPSTREAMS = ['openai', 'gemini', 'dashscope', 'ark'];
 
 /** A simulator's minute in a second: its two or three minutes per video are realistic, but too long for a demo. */
 const SPEED = 60;
+/** The shortest time between two polls of a simulator; the providers themselves require seconds. Milliseconds. */
+const ASK_EVERY_MS = 250;
 
 interface Outcome {
   readonly family: string;
@@ -30,14 +20,13 @@ interface Outcome {
 
 /** One video of each family through the public API; false unless every one was delivered as documented. */
 export async function showAll(prompt: string): Promise<boolean> {
-  const simulators = await startSimulators({ scale: 1 / SPEED, only: UPSTREAMS });
+  const simulators = await startSimulators({ scale: 1 / SPEED, only: SIMULATORS });
   try {
     const { environment } = simulators;
-    const played = FAMILIES.filter(({ family }) => family !== 'built in').map(({ model }) => model);
     return await withGateway(
       environment,
       (client) => showFamilies(client, prompt),
-      settingsAtSpeed(SPEED, played, environment),
+      settingsAtSpeed(SPEED, environment, { min_poll_interval_ms: ASK_EVERY_MS }),
     );
   } finally {
     await simulators.close();
@@ -56,14 +45,12 @@ async function showFamilies(client: DemoClient, prompt: string): Promise<boolean
   return delivered === FAMILIES.length;
 }
 
-async function deliver(
-  client: DemoClient,
-  prompt: string,
-  { family, model, delivers }: (typeof FAMILIES)[number],
-): Promise<Outcome> {
+async function deliver(client: DemoClient, prompt: string, family: Family): Promise<Outcome> {
+  const { title, model } = family;
+  const delivers = entryOf(family).delivery === 'url' ? 'url' : 'download endpoint';
   const startedAt = performance.now();
   const outcome = (delivered: boolean, how: string, words: string): Outcome => ({
-    family,
+    family: title,
     model,
     delivered,
     how,

@@ -1,39 +1,50 @@
 import { expect, test } from 'vitest';
-import { sentence, sum, tallyOf, type VitestReport } from '../tally.ts';
+import { outcomeOf } from '../outcomeReporter.ts';
+import { type Outcome, sentence, sum, tallyOf } from '../tally.ts';
 
-const file = (status: string, ...tests: string[]): VitestReport['testResults'][number] => ({
-  status,
-  assertionResults: tests.map((each) => ({ status: each })),
+type State = 'passed' | 'failed' | 'skipped';
+type Counted = Parameters<typeof outcomeOf>[0][number];
+
+/** A file with tests of these results, as Vitest reports it. */
+function file(states: readonly State[], errors: readonly string[] = []): Counted {
+  const tests = states.map((state, index) => ({
+    fullName: `test ${index}`,
+    result: () => ({ state, errors: state === 'failed' ? [{ name: 'Error', message: 'no\nboat' }] : [] }),
+  }));
+  return {
+    relativeModuleId: 'boats.test.ts',
+    errors: () => errors.map((message) => ({ name: 'Error', message })),
+    children: { allTests: () => tests, allSuites: () => [] },
+  } as unknown as Counted;
+}
+
+const outcome: Outcome = { passed: 3, skipped: 2, failures: [] };
+
+test('skipped tests are told', () => {
+  expect(sentence(tallyOf(outcomeOf([file(['passed', 'skipped', 'passed'])], []), 0))).toBe(
+    '2 passed, 0 failed, 1 skipped',
+  );
 });
 
-const report: VitestReport = {
-  numPassedTests: 3,
-  numFailedTests: 0,
-  numPendingTests: 1,
-  numTodoTests: 1,
-  testResults: [file('passed', 'passed', 'passed', 'passed', 'pending', 'todo')],
-};
-
-test('skipped tests and those still to be written are told', () => {
-  expect(sentence(tallyOf(report, 0))).toBe('3 passed, 0 failed, 2 skipped');
+test('a failed test is named, with the first line of its error', () => {
+  const { failures } = outcomeOf([file(['failed', 'passed'])], []);
+  expect(failures).toEqual(['boats.test.ts > test 0: Error: no']);
 });
 
-test('a file that does not load is a failure', () => {
-  const broken = { ...report, testResults: [...report.testResults, file('failed')] };
+test('a file that does not load is a failure, and named', () => {
+  const broken = outcomeOf([file([], ['no such module'])], []);
+  expect(broken.failures).toEqual(['boats.test.ts: Error: no such module']);
   expect(tallyOf(broken, 1).failed).toBe(1);
 });
 
-test('a file with a failed test is not counted beside that test', () => {
-  const failed = {
-    ...report,
-    numFailedTests: 2,
-    testResults: [file('failed', 'failed', 'failed', 'passed')],
-  };
-  expect(tallyOf(failed, 1).failed).toBe(2);
+test('an error that no test caught is a failure, and named with its place', () => {
+  const stacks = [{ method: 'sail', file: 'boat.ts', line: 3, column: 1 }];
+  const { failures } = outcomeOf([file(['passed'])], [{ name: 'Error', message: 'ECONNRESET', stacks }]);
+  expect(failures).toEqual(['an error outside of tests: Error: ECONNRESET (boat.ts:3)']);
 });
 
-test('a run that ends badly without a failed test is a failure', () => {
-  expect(tallyOf(report, 1).failed).toBe(1);
+test('a run that ends badly without a failure is one', () => {
+  expect(tallyOf(outcome, 1).failed).toBe(1);
   expect(tallyOf(undefined, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 });
 });
 

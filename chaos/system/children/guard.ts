@@ -1,6 +1,6 @@
 // Cleans up when the harness dies, however it dies: each node leads a process group of its own, which no terminal
 // signal reaches, and a mounted disk outlives all processes.
-import { serveParent } from '../rpc.ts';
+import { serveParent } from '../../shared/rpc.ts';
 import { unmount } from '../smallDisk.ts';
 
 const groups = new Set<number>();

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createDatabase, type PostgresServer, startPostgres } from '../../../scripts/servers/postgres.ts';
 import { type S3Server, startS3 } from '../../../scripts/servers/s3.ts';
-import { serveParent } from '../rpc.ts';
+import { serveParent } from '../../shared/rpc.ts';
 
 /** The addresses of the servers. */
 export interface Servers {

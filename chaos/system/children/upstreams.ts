@@ -5,7 +5,7 @@ import {
   type SimulatorsOptions,
   startSimulators,
 } from '@onetake/simulators';
-import { serveParent } from '../rpc.ts';
+import { serveParent } from '../../shared/rpc.ts';
 
 /** What an upstream knows about one prompt. */
 export interface UpstreamJob {

@@ -2,15 +2,21 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
+import { createVideoOpener } from './api/ownVideo.ts';
 import { createServer } from './api/server.ts';
 import { IDLE_GRACE_MS, shutDown } from './api/shutdown.ts';
+import { createEventStreams } from './api/streams.ts';
+import { createFrames } from './api/views/event.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
 import { type Catalogue, createCatalogue } from './catalogue/catalogue.ts';
+import { serves } from './catalogue/serving.ts';
 import { openStore } from './cluster/open.ts';
+import { changesForRestart } from './config/changes.ts';
 import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
+import { createEventTail } from './engine/events/eventTail.ts';
 import { createFeed } from './engine/events/feed.ts';
 import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
 import type { EngineParts, VideoInspector } from './engine/parts.ts';
@@ -18,9 +24,12 @@ import { createGatewayMetrics, createGatewayReadiness } from './health.ts';
 import { openLimits } from './limits/open.ts';
 import { digestOf } from './media/checkedStream.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
+import { drawFitting } from './media/inputs/fit.ts';
 import { createInputReader } from './media/inputs/reader.ts';
 import { inspectImage } from './media/inspect/image.ts';
-import { probeVideo, remuxVideo, withPosterFile } from './media/inspect/video.ts';
+import { createSpriteSheets } from './media/inspect/spriteSheets.ts';
+import { prepareProbe, probeAudio, probeVideo, remuxVideo, withPosterFile } from './media/inspect/video.ts';
+import { extensionOf } from './media/key.ts';
 import { createLinks } from './media/links/links.ts';
 import { openMedia } from './media/open.ts';
 import { createNativePool, type NativePool } from './native/pool.ts';
@@ -28,11 +37,13 @@ import { createGuardedFetch } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
 import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
+import type { Account } from './providers/account.ts';
 import { InputGone } from './providers/provider.ts';
-import { callbackPath, createRegistry } from './providers/registry.ts';
+import { callbackPath, createRegistry, type Registry } from './providers/registry.ts';
 import type { LimitStore } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
 import { newId } from './tasks/ids.ts';
+import type { StoredInput } from './tasks/request.ts';
 import { type Clock, systemClock } from './time/clock.ts';
 import { createTimers } from './time/timers.ts';
 import { VERSION } from './version.ts';
@@ -44,6 +55,8 @@ export interface Gateway {
   readonly publicUrl: string;
   /** The key that was created because there was none yet. It is shown once and never stored. */
   readonly firstKey: string | undefined;
+  /** Takes over the members of fleets and their places. Logs what else of the settings file has changed, which needs a restart. */
+  reload(next: Config): Promise<void>;
   /** Stops gracefully: accepts nothing new, and finishes calls that must not be interrupted. Unfinished tasks are stored and resumed later. */
   close(): Promise<void>;
 }
@@ -55,6 +68,8 @@ const IDEMPOTENCY_MS = 24 * HOUR_MS;
 const DOWNLOAD_PATIENCE_MS = 48 * HOUR_MS;
 /** Concurrent downloads per account. More would only share the same bandwidth. */
 const DOWNLOAD_CONCURRENCY = 8;
+/** How long a link to an input is valid at least: as long as a job may wait upstream (Ark: three days). */
+const INPUT_LINK_MS = 72 * HOUR_MS;
 /** Child processes that inspect videos and images. Each inspection takes a fraction of a second. */
 const INSPECTORS = 2;
 
@@ -117,6 +132,8 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   opened.defer(() => limits.stop());
   const native = createNativePool({ concurrency: INSPECTORS, log });
   opened.defer(() => native.close());
+  const linkSecret = await store.secret('links', () => randomBytes(32).toString('hex'));
+  const linkTo = inputLinks(config, linkSecret, clock);
   const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
   const registry = await createRegistry({
     settings: config,
@@ -134,7 +151,15 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
           },
   });
   opened.defer(() => registry.close());
-  const catalogue = createCatalogue({ overrides: config.models, servers: registry.accounts });
+  const catalogue = createCatalogue({
+    declared: config.declaredModels,
+    overrides: config.models,
+    servers: registry.accounts,
+    clock,
+  });
+  for (const { variables, text } of config.unusedVariables)
+    log.warn({ event: 'config.variable_unused', variables }, text);
+  warnAboutIdleAccounts(registry.accounts, catalogue, clock, log);
 
   const keys = createKeys(store, clock);
   const keyring = createKeyring(store, clock, cluster.hasLease);
@@ -151,11 +176,13 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     storage,
     inspector: createInspector(native),
     accounts: registry.accounts,
+    openFormer: registry.openFormer,
     catalogue,
     clock,
     timers,
     feed,
     log,
+    ...(linkTo ? { linkTo } : {}),
   });
 
   store.onExternalChange(() => {
@@ -173,8 +200,10 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     proxies,
     storage,
     linksBeside,
+    linkSecret,
     native,
     accounts: registry.accounts,
+    reload: (next: Config) => reloadMembers({ running: config, next, registry, engine, log }),
     catalogue,
     keys,
     keyring,
@@ -212,13 +241,32 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   const publicUrl = () => config.publicUrl ?? address;
   const gatewayLinks = createLinks({
     baseUrl: () => config.mediaUrl ?? publicUrl(),
-    secrets: [await store.secret('links', () => randomBytes(32).toString('hex'))],
+    secrets: [parts.linkSecret],
     ttlMs: config.linkTtlHours * HOUR_MS,
     clock,
   });
+  const view = {
+    links: parts.linksBeside(gatewayLinks, async (mediaId) => {
+      const row = await store.media(mediaId);
+      return row?.state === 'present' ? row.storageKey : undefined;
+    }),
+    givesUrl: (model: string) => catalogue.get(model)?.delivery !== 'download',
+  };
+  const frameOf = createFrames({ ...view, clock });
+  const streams = createEventStreams({
+    keyring: parts.keyring,
+    draining,
+    clock,
+    monotonicClock: systemClock,
+    limits: { perKey: config.eventStreamsPerKey, perNode: config.eventStreams },
+  });
+  parts.metrics.watch('gauge', 'onetake_event_streams', 'Event streams that are open', () => streams.count);
   server = await createServer({
     ...parts,
     draining,
+    frameOf,
+    streams,
+    events: createEventTail({ store, cluster, feed, log, render: frameOf }),
     media: engine.mediaScrub.media,
     inputs: createInputReader({
       guardedFetch: createGuardedFetch({
@@ -228,9 +276,15 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       }),
       storage,
       inspectImage: (path) => inspectImage(native, path),
+      drawFitting: (input) => drawFitting(native, input),
+      probeVideo: (path) => probeVideo(native, path),
+      probeAudio: (path) => probeAudio(native, path),
+      hasLinks: linkBase(config) !== undefined,
+      openVideo: createVideoOpener({ engine, store, media: engine.mediaScrub.media, clock }),
       store,
       clock,
     }),
+    spriteSheets: createSpriteSheets({ native, storage }),
     links: gatewayLinks,
     snapshots: createSnapshots({
       readTask: engine.current,
@@ -239,16 +293,13 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       hasLease: cluster.hasLease,
       feed,
       clock,
-      links: parts.linksBeside(gatewayLinks, async (mediaId) => {
-        const row = await store.media(mediaId);
-        return row?.state === 'present' ? row.storageKey : undefined;
-      }),
-      givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
+      ...view,
     }),
     log,
     logger: parts.logger,
     settings: {
       publicUrl: config.publicUrl,
+      linksInputs: linkBase(config) !== undefined,
       version: VERSION,
       bodyLimit: config.bodyLimitMb * 2 ** 20,
       idempotencyMs: IDEMPOTENCY_MS,
@@ -269,6 +320,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     address,
     publicUrl: publicUrl(),
     firstKey,
+    reload: parts.reload,
     async close() {
       log.info(
         { event: 'gateway.draining', unfinished: engine.unfinished, patience_s: config.drainTimeoutSeconds },
@@ -278,6 +330,58 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       log.info({ event: 'gateway.stopped' }, 'stopped');
     },
   };
+}
+
+/** Where upstreams can fetch inputs; undefined if the operator has not said how the gateway is reached from outside. */
+const linkBase = ({ mediaUrl, publicUrl }: Config): string | undefined => mediaUrl ?? publicUrl;
+
+/** Makes links to inputs, for upstreams that fetch them. See `Job.linkTo`. */
+function inputLinks(
+  config: Config,
+  secret: string,
+  clock: Clock,
+): ((input: StoredInput) => string) | undefined {
+  const base = linkBase(config);
+  if (base === undefined) return undefined;
+  const links = createLinks({ baseUrl: () => base, secrets: [secret], ttlMs: INPUT_LINK_MS, clock });
+  return ({ mediaId, contentType }) => links.url(mediaId, extensionOf(contentType), Number.POSITIVE_INFINITY);
+}
+
+async function reloadMembers({ running, next, registry, engine, log }: Reloading): Promise<void> {
+  const fleets = new Set(running.accounts.map(({ member }) => member?.fleet));
+  // A new fleet may have models that the running catalogue does not know.
+  await registry.setMembers(next.accounts.filter(({ member }) => member && fleets.has(member.fleet)));
+  engine.membersChanged();
+  const members = registry.accounts.flatMap(({ id, member }) => (member && !member.isRemoved ? id : []));
+  log.info({ event: 'config.reloaded', members }, 'the settings file was changed');
+  const changes = changesForRestart(running.file, next.file);
+  if (changes.length > 0)
+    log.warn({ event: 'config.needs_restart', changes }, 'some changes of the settings file need a restart');
+}
+
+interface Reloading {
+  /** What the gateway was started with. */
+  readonly running: Config;
+  readonly next: Config;
+  readonly registry: Registry;
+  readonly engine: Pick<Engine, 'membersChanged'>;
+  readonly log: Log;
+}
+
+/** Warns about accounts that are in vain, such as the key of a service that has ended all its models. */
+function warnAboutIdleAccounts(
+  accounts: readonly Account[],
+  catalogue: Catalogue,
+  clock: Clock,
+  log: Log,
+): void {
+  for (const account of accounts) {
+    if (catalogue.list().some((model) => serves(account, model, clock.now()))) continue;
+    log.warn(
+      { event: 'account.serves_nothing', account: account.id },
+      'the account serves no model: its service has ended those of the catalogue, or it needs models of its own (docs/providers.md)',
+    );
+  }
 }
 
 /** Warns about settings that suit one node, but not several behind a load balancer. */
@@ -298,7 +402,18 @@ function warnAboutAddresses({ host, publicUrl }: Config, log: Log): void {
 
 type GatewayEngineParts = Pick<
   EngineParts,
-  'store' | 'cluster' | 'limits' | 'storage' | 'inspector' | 'accounts' | 'clock' | 'timers' | 'feed' | 'log'
+  | 'store'
+  | 'cluster'
+  | 'limits'
+  | 'storage'
+  | 'inspector'
+  | 'accounts'
+  | 'openFormer'
+  | 'clock'
+  | 'timers'
+  | 'feed'
+  | 'log'
+  | 'linkTo'
 > & { readonly catalogue: Catalogue };
 
 function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEngineParts): Engine {
@@ -313,9 +428,14 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
     },
     typicalTime: (task) => catalogue.typicalTime(task.request),
     servedBy: (account, task) => catalogue.servedBy(account, task.request),
+    servedUntil: (account, task) => catalogue.servedUntil(account, task.request),
     upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
     upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
-    deliveredRate: (task, delivered) => catalogue.deliveredRate(task.request, delivered),
+    deliveredRate: ({ request, attempt }, delivered) => {
+      const account = parts.accounts.find(({ id }) => id === attempt?.accountId);
+      const usage = attempt?.upstreamResult?.usage;
+      return catalogue.deliveredRate(account, request, { ...delivered, usage });
+    },
     settings: {
       maxVideoBytes: config.maxVideoMb === undefined ? undefined : config.maxVideoMb * 2 ** 20,
       taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
@@ -325,6 +445,7 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
       downloadConcurrency: DOWNLOAD_CONCURRENCY,
       scrubIntervalMs: config.scrubSeconds * 1000,
       retentionMs: config.retentionHours * HOUR_MS,
+      eventRetentionMs: config.eventRetentionHours * HOUR_MS,
       downloadPatienceMs: DOWNLOAD_PATIENCE_MS,
     },
   });
@@ -332,6 +453,7 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
 }
 
 const createInspector = (native: NativePool): VideoInspector => ({
+  prepare: () => prepareProbe(native),
   probe: (path) => probeVideo(native, path),
   remux: (path, outPath) => remuxVideo(native, path, outPath),
   digest: digestOf,

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { serveAdmin } from './admin.ts';
-import { startSimulators } from './simulators.ts';
+import { startSimulators, upstreamsNamed } from './simulators.ts';
 
 const USAGE = `npm run simulators -- [--scale 0.01] [--seed onetake] [--port-base 9100] [--only openai] [--no-limits]
 
@@ -22,7 +22,14 @@ else await run();
 
 function understood() {
   try {
-    return parseArgs({ allowNegative: true, options: OPTIONS }).values;
+    const { values } = parseArgs({ allowNegative: true, options: OPTIONS });
+    upstreamsNamed(values.only);
+    for (const name of ['scale', 'port-base'] as const) {
+      const text = values[name];
+      if (text !== undefined && !(Number(text) > 0))
+        throw new TypeError(`--${name} takes a positive number, not "${text}".`);
+    }
+    return values;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
     process.exit(2);

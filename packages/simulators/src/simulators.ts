@@ -38,7 +38,7 @@ export interface Simulators {
 
 /** Starts the simulators. Rejects if an upstream is unknown or a port is taken. */
 export async function startSimulators(options: SimulatorsOptions = {}): Promise<Simulators> {
-  const chosen = choose(options.only);
+  const chosen = upstreamsNamed(options.only);
   const shared = createSharedState(options);
   const upstreams: RunningUpstream[] = [];
   const close = async (): Promise<void> => {
@@ -93,13 +93,14 @@ export async function startSimulators(options: SimulatorsOptions = {}): Promise<
   };
 }
 
-function choose(only: readonly string[] | undefined): readonly Upstream[] {
+/** The upstreams of these names; all without any. Throws if there is none of a name. */
+export function upstreamsNamed(only: readonly string[] | undefined): readonly Upstream[] {
   if (!only) return UPSTREAMS;
   return only.map((name) => {
     const found = UPSTREAMS.find((upstream) => upstream.name === name);
     if (!found) {
       throw new TypeError(
-        `unknown upstream ${name}; known are ${UPSTREAMS.map((known) => known.name).join(', ')}`,
+        `There is no simulator "${name}"; there is ${UPSTREAMS.map((known) => known.name).join(', ')}.`,
       );
     }
     return found;

@@ -229,23 +229,60 @@ describe('fal', () => {
     const { simulators, call, fetched } = await serviceOf('fal', 'Key');
     const { body: made } = await call({ path, body });
     expect(made).toMatchObject({ status: 'IN_QUEUE', request_id: expect.any(String), queue_position: 0 });
-    expect(made.response_url).toBe(`https://queue.fal.run/fal-ai/veo3.1/requests/${made.request_id}`);
+    expect(made.response_url).toBe(`${simulators.urls.fal}/fal-ai/veo3.1/requests/${made.request_id}`);
     const result = { path: pathOf(made.response_url) };
     expect(await call(result)).toEqual({ status: 400, body: { detail: 'Request is still in progress' } });
     simulators.finishAll();
-    expect((await call({ path: pathOf(made.status_url) })).body.status).toBe('COMPLETED');
+    const status = pathOf(made.status_url);
+    expect((await call({ path: status })).body).toMatchObject({ status: 'COMPLETED', logs: null });
+    expect((await call({ path: `${status}?logs=1` })).body.logs.at(-1)).toEqual({
+      message: 'Done',
+      level: 'INFO',
+      source: 'USER',
+      timestamp: expect.any(String),
+    });
     const done = await call(result);
     expect(await fetched(done.body.video.url)).toMatchObject({ width: 1280, height: 720, seconds: 4 });
   });
 
-  it('accepts a wrong input into the queue, and reports the problem as the result', async () => {
+  const IMAGE = 'https://example.com/a.png';
+  it.each<[string, object]>([
+    ['/fal-ai/veo3.1/fast', { duration: 4 }],
+    ['/fal-ai/veo3.1/fast', { duration: '4' }],
+    ['/fal-ai/veo3.1/lite', { resolution: '4k' }],
+    ['/fal-ai/veo3.1/image-to-video', {}],
+    ['/fal-ai/kling-video/v2.6/pro/text-to-video', { duration: '5s' }],
+    ['/fal-ai/kling-video/v2.6/pro/text-to-video', { duration: 5 }],
+    ['/fal-ai/kling-video/v2.6/pro/text-to-video', { resolution: '1080p' }],
+    ['/fal-ai/kling-video/v2.6/pro/image-to-video', { image_url: IMAGE }],
+    ['/fal-ai/kling-video/v3/pro/image-to-video', { start_image_url: IMAGE, aspect_ratio: '16:9' }],
+    ['/fal-ai/wan/v2.7/text-to-video', { duration: '5' }],
+    ['/bytedance/seedance-2.0/text-to-video', { duration: 5 }],
+  ])(
+    'accepts a wrong input of %s into the queue, and reports the problem as the result: %j',
+    async (app, wrong) => {
+      const { simulators, call } = await serviceOf('fal', 'Key');
+      const { body: made } = await call({ path: app, body: { prompt: 'a boat', ...wrong } });
+      simulators.finishAll();
+      expect(await call({ path: pathOf(made.response_url) })).toMatchObject({
+        status: 422,
+        body: { detail: [{ type: 'value_error', msg: expect.any(String) }] },
+      });
+    },
+  );
+
+  it.each<[string, object, number]>([
+    ['/fal-ai/veo3.1', { duration: '6s', resolution: '4k', generate_audio: false }, 6 * 0.2],
+    ['/fal-ai/kling-video/v2.6/pro/text-to-video', { duration: '10' }, 10 * 0.14],
+    ['/fal-ai/kling-video/v3/standard/image-to-video', { start_image_url: IMAGE, duration: '3' }, 3 * 0.126],
+    ['/fal-ai/wan/v2.7/text-to-video', { duration: 2, aspect_ratio: '3:4' }, 2 * 0.1],
+    ['/bytedance/seedance-2.0/image-to-video', { image_url: IMAGE, duration: '4' }, 4 * 0.3034],
+  ])('takes the inputs of %s as its schema spells them: %j', async (app, inputs, usd) => {
     const { simulators, call } = await serviceOf('fal', 'Key');
-    const { body: made } = await call({ path, body: { ...body, duration: 4 } });
+    const { body: made } = await call({ path: app, body: { prompt: 'a boat', ...inputs } });
     simulators.finishAll();
-    expect(await call({ path: pathOf(made.response_url) })).toMatchObject({
-      status: 422,
-      body: { detail: [{ type: 'value_error', msg: expect.any(String) }] },
-    });
+    expect(await call({ path: pathOf(made.response_url) })).toMatchObject({ status: 200 });
+    expect(simulators.ledger.job('fal', made.request_id)?.bills[0]?.usd).toBeCloseTo(usd);
   });
 
   it('cancels an unfinished request at the URL that it named, and reports a finished one', async () => {

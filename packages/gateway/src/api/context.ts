@@ -7,14 +7,16 @@ import type { Keys } from '../auth/keys.ts';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { EventTail } from '../engine/events/eventTail.ts';
 import type { Feed } from '../engine/events/feed.ts';
 import type { InputReader } from '../media/inputs/reader.ts';
+import type { SpriteSheets } from '../media/inspect/spriteSheets.ts';
 import type { MediaLinks } from '../media/links/links.ts';
 import type { VerifiedMedia } from '../media/verified.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Account } from '../providers/account.ts';
-import type { KeyRow, MediaRow, Store } from '../store/store.ts';
+import type { KeyRow, LoggedEvent, MediaRow, Store } from '../store/store.ts';
 import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import type { Task } from '../tasks/task.ts';
@@ -22,6 +24,8 @@ import type { Clock } from '../time/clock.ts';
 import type { Draining } from './draining.ts';
 import { gone } from './http/bytes.ts';
 import type { Readiness } from './readiness.ts';
+import type { EventStreams } from './streams.ts';
+import type { EventFrame } from './views/event.ts';
 import type { Snapshots } from './views/snapshots.ts';
 
 /** The dependencies of the routes. */
@@ -35,10 +39,15 @@ export interface ApiContext {
   readonly catalogue: Catalogue;
   readonly accounts: readonly Account[];
   readonly inputs: InputReader;
+  readonly spriteSheets: SpriteSheets;
   readonly links: MediaLinks;
   readonly keys: Keys;
   readonly keyring: Keyring;
   readonly snapshots: Snapshots;
+  /** The end of the event log, as it is sent. */
+  readonly events: EventTail<EventFrame>;
+  readonly frameOf: (event: LoggedEvent) => Promise<EventFrame>;
+  readonly streams: EventStreams;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly clock: Clock;
@@ -52,6 +61,8 @@ export interface ApiContext {
 export interface ApiSettings {
   /** The configured public URL of this gateway, without a trailing slash. */
   readonly publicUrl: string | undefined;
+  /** Whether the gateway can give an upstream links to inputs. */
+  readonly linksInputs: boolean;
   readonly version: string;
   /** Maximum size of a request body with images, bytes. */
   readonly bodyLimit: number;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { type Field, SPELLINGS } from '../catalogue/fields.ts';
-import { ASPECT_RATIOS, RESOLUTIONS } from '../tasks/request.ts';
+import { IMAGE_FITS } from '../catalogue/imageLimits.ts';
+import { EVENT_TYPES } from '../tasks/events.ts';
+import { ASPECT_RATIOS, REFERENCE_TYPES, RESOLUTIONS } from '../tasks/request.ts';
 
 /**
  * The wire contract as schemas. They generate the OpenAPI document, and the contract tests check answers against them. A submit is
@@ -11,6 +13,26 @@ const taskId = z
   .string()
   .describe('`video_` and 32 hex digits, as the submit answered')
   .meta({ examples: ['video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f'] });
+/** A number in a query. A value that is none is answered with what is allowed. */
+export function queryNumber({ min, max, example, whole = false }: QueryNumber) {
+  const error = `expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}, such as ${example}`;
+  const number = z.coerce.number({ error }).min(min, { error }).max(max, { error });
+  return whole ? number.int({ error }) : number;
+}
+
+interface QueryNumber {
+  readonly min: number;
+  readonly max: number;
+  readonly example: number;
+  readonly whole?: boolean;
+}
+
+/** A text in a query, which a caller is told an example of if it is missing or empty. */
+export const queryText = (what: string, example: string) => {
+  const error = `expected ${what}, such as ${example}`;
+  return z.string({ error }).min(1, { error });
+};
+
 const status = z.enum(['queued', 'in_progress', 'succeeded', 'failed']);
 const unixSeconds = z
   .int()
@@ -24,6 +46,24 @@ function described(field: Field, text = ''): string {
   const listed = `${aliases.length === 1 ? 'Alias' : 'Aliases'}: ${aliases.join(', ')}`;
   return text === '' ? listed : `${text}. ${listed}`;
 }
+
+const ReferenceBody = z
+  .object({
+    type: z.enum(REFERENCE_TYPES),
+    role: z
+      .string()
+      .optional()
+      .describe(
+        'What it is for: `source` is the video to edit, `first_clip` the one to continue. Without: a reference',
+      ),
+    url: z.string().optional().describe('A public URL'),
+    data: z.string().optional().describe('The bytes: data URL or base64'),
+    video_id: z
+      .string()
+      .optional()
+      .describe('The id of a finished task of yours, whose video it is. Alias: `videoId`'),
+  })
+  .describe('With exactly one of `url`, `data` and `video_id`');
 
 /** Has every field of `SPELLINGS` but `webhook_url`, which is always refused. */
 export const SubmitBody = z
@@ -40,7 +80,12 @@ export const SubmitBody = z
     duration: z
       .union([z.number(), z.string()])
       .nullish()
-      .describe(described('duration', 'Seconds, as a number or a numeric string')),
+      .describe(
+        described(
+          'duration',
+          'Seconds, as a number or a numeric string. -1 lets the model decide, if it can; then the price of its longest video is held',
+        ),
+      ),
     resolution: z.enum(RESOLUTIONS).nullish(),
     aspect_ratio: z.enum(ASPECT_RATIOS).nullish().describe(described('aspectRatio')),
     size: z
@@ -51,10 +96,30 @@ export const SubmitBody = z
       ),
     image: z.string().nullish().describe(described('image', 'First frame: URL, data URL or base64')),
     last_frame: z.string().nullish().describe(described('lastFrame', 'Last frame, if the model accepts one')),
+    references: z
+      .array(ReferenceBody)
+      .nullish()
+      .describe(
+        'Images, videos and sounds that guide the video, in the order in which the prompt names them. The catalogue lists the types, roles and limits of a model',
+      ),
     reference_images: z
       .array(z.string())
       .nullish()
-      .describe(described('referenceImages', 'Subject or style references')),
+      .describe(
+        described(
+          'referenceImages',
+          'The short form of `references` for images without a role: URL, data URL or base64',
+        ),
+      ),
+    image_fit: z
+      .enum(IMAGE_FITS)
+      .nullish()
+      .describe(
+        described(
+          'imageFit',
+          'What becomes of an image that breaks the limits of the model: `error` (default) refuses the request; `cover` scales the image and cuts off its edges; `contain` scales it and adds black bars. The notes say what was done',
+        ),
+      ),
     video_url: z
       .string()
       .nullish()
@@ -82,7 +147,10 @@ export const SubmitBody = z
       .record(z.string(), z.unknown())
       .nullish()
       .describe(
-        described('providerOptions', "Raw upstream parameters, passed through to the model's provider only"),
+        described(
+          'providerOptions',
+          "Raw upstream parameters, passed through to the model's provider only. One that would not reach it, or would contradict what the gateway sends itself, is a 400 that names it",
+        ),
       ),
   })
   .describe(
@@ -102,7 +170,7 @@ export const SubmitAnswer = z.object({
   notes: z
     .array(z.string())
     .optional()
-    .describe('What was rounded or redirected to fit what the upstream accepts'),
+    .describe('What was rounded, redirected or fitted to what the upstream accepts'),
 });
 
 export const TaskAnswer = z.object({
@@ -120,7 +188,7 @@ export const TaskAnswer = z.object({
       code: z
         .int()
         .describe(
-          '400 refused upstream, 402 upstream quota exhausted, 408 upstream timed out, 429 upstream rate limit outlasted every retry, 499 cancelled, 500 ours, 502 upstream failed, 504 expired upstream',
+          '400 refused upstream, 402 upstream quota exhausted, 408 upstream timed out, 410 its model has ended since, 429 upstream rate limit outlasted every retry, 499 cancelled, 500 ours, 502 upstream failed, 504 expired upstream',
         ),
       message: z.string(),
       reason: z
@@ -152,16 +220,46 @@ export const TaskAnswer = z.object({
   waiting_reason: z.string().optional().describe('The same in a sentence'),
   retry_at: unixSeconds.optional().describe('When an account that is blocked is tried again'),
   cancel_requested: z.literal(true).optional(),
-  duration: z.number().describe('Seconds: as measured in the file once succeeded, as requested until then'),
+  duration: z
+    .number()
+    .optional()
+    .describe(
+      'Seconds: as measured in the file once succeeded, as requested until then. Absent until then if the model decides',
+    ),
   resolution: z.string(),
   aspect_ratio: z.string(),
   size: z.string().describe('Width x height in pixels'),
   bytes: z.int().optional(),
   video_codec: z.string().optional(),
   audio_codec: z.string().optional(),
-  thumbnail_url: z.url().optional(),
+  content_credentials: z
+    .enum(['present', 'absent'])
+    .optional()
+    .describe(
+      'Whether the video has content credentials (C2PA), once succeeded. They are served as the provider made them, and their validity is not checked',
+    ),
+  thumbnail_url: z
+    .url()
+    .optional()
+    .describe('The poster frame. It is made once the task has succeeded; a request for it waits until then'),
   usage: z.object({ seconds: z.number(), cost: z.number(), currency: z.string() }).optional(),
   metadata: z.record(z.string(), z.string()).optional(),
+  notes: z
+    .array(z.string())
+    .optional()
+    .describe('The notes of the submit, and what happened to the video that its maker did not intend'),
+});
+
+/** The data of an event of a project. */
+export const EventData = z.object({
+  id: z.string().describe('The same each time that the event is sent. Drop events that you have seen'),
+  type: z.enum(EVENT_TYPES),
+  timestamp: z.iso.datetime().describe('When it happened'),
+  data: TaskAnswer.describe('What a query answered right after the event, with fresh links'),
+});
+export const ResetData = z.object({
+  reason: z.enum(['unknown', 'too_old']),
+  message: z.string(),
 });
 
 export const TaskList = z.object({

@@ -8,9 +8,11 @@ import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
 import { answerError } from './errors.ts';
 import { answerOtherMethods } from './http/methods.ts';
+import { openAiVideoRoutes } from './openaiVideos/routes.ts';
 import { useOpenApi } from './openapi/document.ts';
 import { callbackRoutes } from './routes/callbacks.ts';
 import { contentRoutes } from './routes/content.ts';
+import { eventLogRoute } from './routes/eventLog.ts';
 import { eventRoute } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
@@ -19,6 +21,7 @@ import { modelRoutes } from './routes/models.ts';
 import { queryRoute } from './routes/query.ts';
 import { submitRoute } from './routes/submit.ts';
 import { taskRoutes } from './routes/tasks.ts';
+import { createSubmission } from './submission.ts';
 import { answerUnrouted, createParserErrorHandler } from './wireErrors.ts';
 
 /**
@@ -49,16 +52,19 @@ export async function createServer(context: ApiContext): Promise<App> {
   });
   answerUnrouted(app.server, log);
   const otherMethods = answerOtherMethods(app);
-  useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
+  const receive = useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
   app.decorateRequest('apiKey', undefined);
   addHooks(app, context);
 
   await useOpenApi(app, settings);
-  submitRoute(app, context);
+  const submit = createSubmission(context);
+  submitRoute(app, context, submit);
   queryRoute(app, context);
   contentRoutes(app, context);
   taskRoutes(app, context);
   eventRoute(app, context);
+  openAiVideoRoutes(app, context, { submit, receive });
+  eventLogRoute(app, context);
   modelRoutes(app, context);
   linkRoutes(app, context);
   keyRoutes(app, context);

@@ -13,8 +13,12 @@ export interface Keyring {
   authenticate(authorization: string | undefined): Promise<KeyRow>;
   /** The same for a valid key that is cached. Synchronous, for the hottest path. */
   known(authorization: string | undefined): KeyRow | undefined;
+  /** Whether a key that was authenticated before is still valid. */
+  isValid(key: KeyRow): Promise<boolean>;
   /** Clears the cache. */
   forget(): void;
+  /** Calls `listener` when keys may have changed. Returns a function that unsubscribes. */
+  onForget(listener: () => void): () => void;
 }
 
 /** Maximum number of cached keys. */
@@ -23,6 +27,7 @@ const CACHE_SIZE = 10_000;
 /** `hasLease` says whether this node is currently notified of changes of keys. */
 export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boolean = () => true): Keyring {
   const cache = new LRUCache<string, KeyRow>({ max: CACHE_SIZE });
+  const listeners = new Set<() => void>();
   let forgotten = 0;
 
   async function lookUp(hash: string): Promise<KeyRow | undefined> {
@@ -59,9 +64,18 @@ export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boo
       if (!isValid(row)) throw unauthorized('This API key has expired; use another one.');
       return row;
     },
+    async isValid({ hash }) {
+      const row = (hasLease() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
+      return row !== undefined && isValid(row);
+    },
     forget() {
       forgotten += 1;
       cache.clear();
+      for (const listener of listeners) listener();
+    },
+    onForget(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
   };
 }

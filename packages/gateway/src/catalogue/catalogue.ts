@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { VideoRequest } from '../tasks/request.ts';
+import type { Rate } from '../tasks/task.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
 import { BUILT_IN } from './entries/index.ts';
 import { type Model, ModelSchema } from './model.ts';
 import { type Delivered, deliveredRate } from './pricing.ts';
-import { providerSettings, providerTitle } from './providerInfo.ts';
-import { type ModelServer, serves, upstreamModelAt } from './serving.ts';
-import { upstreamParameters, upstreamRequest } from './upstream.ts';
-import { contradictions } from './validate/entry.ts';
+import { builtInTitle } from './providerInfo.ts';
+import { isOffered, type ModelServer, pricedAt, servedUntil, serves, upstreamModelAt } from './serving.ts';
+import { unavailable } from './unavailable.ts';
+import { type UpstreamRequest, upstreamRequest } from './upstream.ts';
+import { contradictions, idleLines } from './validate/entry.ts';
 import { plainWords } from './validate/plainWords.ts';
 import type { ModelLookup } from './validate/request.ts';
 import { withoutIdleRules } from './validate/rules.ts';
@@ -17,25 +20,43 @@ import { list } from './words.ts';
 export interface Catalogue extends ModelLookup {
   /** Whether an account serves the model; false for an unknown id. */
   available(id: string): boolean;
-  /** Throws a 503 if no account serves the model. It names the missing settings, or says that the model is retired. */
+  /** Throws a 503 that names the missing settings if no account serves the model, or a 410 if its services no longer have it. */
   requireAvailable(model: Model): void;
   /** How long the model of a request usually takes; a guess if the catalogue no longer has the model. */
   typicalTime(request: VideoRequest): Model['typical'];
   /** Whether the account can serve the request. No account serves a model that is no longer in the catalogue. */
   servedBy(server: ModelServer, request: VideoRequest): boolean;
+  /** When the account ceases to serve the model of the request: milliseconds UTC, or infinity. Undefined if it never served it. */
+  servedUntil(server: ModelServer, request: VideoRequest): number | undefined;
   /** What the account calls the model that serves the request. */
   upstreamModelAt(server: ModelServer, request: VideoRequest): string;
   /** The request with all values mapped to ones that the upstream accepts; undefined if the model is no longer in the catalogue. */
-  upstreamRequest(request: VideoRequest): VideoRequest | undefined;
-  /** Price per second of the delivered format in micro-units; undefined if the price of the requested format applies. */
-  deliveredRate(request: VideoRequest, delivered: Delivered): number | undefined;
+  upstreamRequest(request: VideoRequest): UpstreamRequest | undefined;
+  /** The rate of a finished video that the account made; undefined if the catalogue has none. */
+  deliveredRate(
+    server: ModelServer | undefined,
+    request: VideoRequest,
+    delivered: Delivered,
+  ): Rate | undefined;
 }
 
 interface CatalogueParts {
+  /** Entries of providers that files declare, beside the built-in ones. */
+  readonly declared?: readonly DeclaredEntry[];
   /** Changes to built-in entries, and new entries, by id: `models` in onetake.yaml. */
   readonly overrides?: Readonly<Record<string, unknown>>;
   /** The accounts of this installation. */
   readonly servers: readonly ModelServer[];
+  /** The wall clock, because services end models on a date. */
+  readonly clock?: Clock;
+}
+
+/** An entry that was read from a file, and checked by `entryProblems`. */
+export interface DeclaredEntry {
+  readonly id: string;
+  readonly provider: string;
+  /** Not a member of the entry. */
+  readonly providerTitle: string;
 }
 
 /** For a model that is no longer in the catalogue: most models make a video in a minute or two. */
@@ -48,20 +69,33 @@ const UNKNOWN_TYPICAL: Model['typical'] = { medianSeconds: 60, p90Seconds: 180 }
 export function catalogueProblems(
   overrides: Readonly<Record<string, unknown>>,
   servers: readonly { readonly models?: ModelServer['models'] | undefined }[],
+  declared: readonly DeclaredEntry[] = [],
 ): string[] {
-  const { models, problems } = readModels(overrides);
+  const { models, problems } = readModels(overrides, declared);
   return [...problems, ...unknownModels(servers, [...models.map(({ id }) => id), ...Object.keys(overrides)])];
 }
 
+/** The models that changes to the catalogue add or change, without those that are not valid. */
+export const changedModels = (
+  overrides: Readonly<Record<string, unknown>>,
+  declared: readonly DeclaredEntry[],
+): readonly Model[] =>
+  readModels(overrides, declared).models.filter(({ id }) => Object.hasOwn(overrides, id));
+
 /** Builds the catalogue. Throws an `OnetakeError` (`invalid_settings`) that lists everything that is wrong with the overrides. */
-export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Catalogue {
-  const { models } = readModels(overrides);
-  const problems = catalogueProblems(overrides, servers);
+export function createCatalogue({
+  declared = [],
+  overrides = {},
+  servers,
+  clock = systemClock,
+}: CatalogueParts): Catalogue {
+  const { models } = readModels(overrides, declared);
+  const problems = catalogueProblems(overrides, servers, declared);
   if (problems.length > 0) {
     const message = `The catalogue is not valid:\n  ${problems.join('\n  ')}`;
     throw new OnetakeError('invalid_settings', 400, message);
   }
-  const isServed = (model: Model): boolean => servers.some((server) => serves(server, model));
+  const isServed = (model: Model): boolean => servers.some((server) => serves(server, model, clock.now()));
   const byName = new Map(
     models.flatMap((model) => [model.id, ...model.aliases].map((name) => [name, model] as const)),
   );
@@ -71,26 +105,36 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
   return {
     get: (id) => byName.get(id),
     list: () => models,
+    pricedAt: (model) =>
+      pricedAt(
+        model,
+        servers.filter((server) => serves(server, model, clock.now())),
+      ),
+    offered: () => models.filter((model) => isOffered(model, clock.now())),
     available(id) {
       const model = byName.get(id);
       return model !== undefined && isServed(model);
     },
     requireAvailable(model) {
-      if (!isServed(model)) throw unavailable(model);
+      if (!isServed(model)) throw unavailable(model, servers, clock.now());
     },
     typicalTime: (request) => modelOf(request)?.typical ?? UNKNOWN_TYPICAL,
     servedBy(server, request) {
       const model = modelOf(request);
-      return model !== undefined && serves(server, model);
+      return model !== undefined && serves(server, model, clock.now());
+    },
+    servedUntil(server, request) {
+      const model = modelOf(request);
+      return model && servedUntil(server, model);
     },
     upstreamModelAt(server, request) {
       const model = modelOf(request);
       if (!model) throw new Error(`no account serves ${request.model}, which is not in the catalogue`);
       return upstreamModelAt(server, model, request);
     },
-    deliveredRate(request, delivered) {
+    deliveredRate(server, request, delivered) {
       const model = modelOf(request);
-      return model && deliveredRate(model, upstreamParameters(model, request), delivered);
+      return model && deliveredRate(model, request, delivered, server?.service);
     },
     upstreamRequest(request) {
       const model = modelOf(request);
@@ -112,48 +156,70 @@ function unknownModels(
   return [`Accounts name models that the catalogue does not have: ${names}. Add them under "models".`];
 }
 
-function unavailable(model: Model): OnetakeError {
-  const settings = providerSettings(model.provider);
-  const fill =
-    settings.length > 0 ? `set ${list(settings, 'and')}` : `configure an account of ${model.provider}`;
-  const { lifecycle } = model;
-  const message =
-    lifecycle.state === 'retired'
-      ? `${model.id} was retired on ${lifecycle.since}: ${lifecycle.reason} Use ${list(lifecycle.alternatives, 'or')} instead, or ask the operator to configure an account that still serves it, under accounts in onetake.yaml (docs/providers.md).`
-      : `${model.id} has no account here; the operator must ${fill} to use ${providerTitle(model.provider)}.`;
-  return new OnetakeError('model_unavailable', 503, message, { param: 'model' });
-}
-
 /** The models whose entries are valid, and everything that is wrong with the others. */
-function readModels(overrides: Readonly<Record<string, unknown>>): { models: Model[]; problems: string[] } {
-  const entries = new Map<string, unknown>(BUILT_IN.map((entry) => [entry.id, entry]));
+function readModels(
+  overrides: Readonly<Record<string, unknown>>,
+  declared: readonly DeclaredEntry[],
+): { models: Model[]; problems: string[] } {
+  const entries = new Map<string, unknown>();
   const problems: string[] = [];
+  const titles = new Map(declared.map(({ provider, providerTitle }) => [provider, providerTitle]));
+  for (const entry of [...BUILT_IN, ...declared.map(({ providerTitle: _, ...entry }) => entry)]) {
+    const other = entries.get(entry.id);
+    // In place of another model, it would be sent to another service, at another price.
+    if (other === undefined) entries.set(entry.id, entry);
+    else problems.push(`models.${entry.id}: ${taken(entry, other)}`);
+  }
   for (const [id, change] of Object.entries(overrides)) entries.set(id, merged(entries.get(id), id, change));
 
   const models: Model[] = [];
   for (const [id, entry] of entries) {
     const parsed = ModelSchema.safeParse(entry, { error: plainWords });
     // If an operator removes a parameter, the rules about it are removed too.
-    if (parsed.success)
-      models.push(changesAllBut('rules', overrides[id]) ? withoutIdleRules(parsed.data) : parsed.data);
-    else problems.push(...issues(parsed.error).map((problem) => `models.${id}: ${problem}`));
+    if (parsed.success) {
+      const { provider } = parsed.data;
+      const model = { ...parsed.data, providerTitle: titles.get(provider) ?? builtInTitle(provider) };
+      models.push(changesAllBut('rules', overrides[id]) ? withoutIdleRules(model) : model);
+    } else problems.push(...issues(parsed.error).map((problem) => `models.${id}: ${problem}`));
   }
   const names = new Map<string, string>();
   for (const model of models) {
-    problems.push(...contradictions(model).map((problem) => `models.${model.id}: ${problem}`));
+    // If an operator removes a resolution, its prices stay. A table that is given must have no line in vain.
+    const idle = changesAllBut('price', overrides[model.id]) ? [] : idleLines(model);
+    problems.push(...[...contradictions(model), ...idle].map((problem) => `models.${model.id}: ${problem}`));
     for (const name of [model.id, ...model.aliases]) {
       const other = names.get(name);
       if (other !== undefined) problems.push(`models.${model.id}: ${name} already means ${other}`);
       names.set(name, model.id);
     }
   }
-  for (const { id, lifecycle } of models) {
-    if (lifecycle.state !== 'retired') continue;
-    const unknown = lifecycle.alternatives.filter((alternative) => !names.has(alternative));
-    if (unknown.length > 0)
-      problems.push(`models.${id}: there is no model ${list(unknown, 'or')} to use instead`);
+  const declaredProviders = new Set(declared.map(({ provider }) => provider));
+  for (const { id, provider, inputs } of models) {
+    if (declaredProviders.has(provider) && Object.keys(inputs).length > 0)
+      problems.push(`models.${id}: inputs: the file of ${provider} says how its requests look; remove it`);
+  }
+  for (const { id, services } of models) {
+    for (const [service, { end }] of Object.entries(services)) {
+      const unknown = end?.successors.filter((successor) => !names.has(successor)) ?? [];
+      if (unknown.length > 0)
+        problems.push(
+          `models.${id}: services.${service}: there is no model ${list(unknown, 'or')} to use instead`,
+        );
+    }
   }
   return { models, problems };
+}
+
+const taken = ({ provider }: Pick<DeclaredEntry, 'provider'>, other: unknown): string =>
+  `the file of ${provider} gives it an id that is a model of ${Reflect.get(Object(other), 'provider')}; choose another id there`;
+
+/** What is wrong with an entry by itself. A path is that of the member. */
+export function entryProblems(entry: unknown): { path: readonly PropertyKey[]; message: string }[] {
+  const parsed = ModelSchema.safeParse(entry, { error: plainWords });
+  if (!parsed.success)
+    return parsed.error.issues.map((issue) => ({ path: issue.path, message: told(issue) }));
+  const model = { ...parsed.data, providerTitle: builtInTitle(parsed.data.provider) };
+  return contradictions(model).map((message) => ({ path: [], message }));
 }
 
 const changesAllBut = (member: string, change: unknown): boolean =>
@@ -174,4 +240,21 @@ function merged(entry: unknown, id: string, change: unknown): unknown {
 }
 
 const issues = (error: z.ZodError): string[] =>
-  error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));
+  error.issues.map((issue) =>
+    issue.path.length > 0 ? `${issue.path.join('.')}: ${told(issue)}` : told(issue),
+  );
+
+/** Members of earlier versions, and what says the same now. */
+const REPLACED: Readonly<Record<string, string>> = {
+  lifecycle: 'services: { SERVICE: { end: { date, reason, successors } } }',
+  upstreamModelByRegion: 'services: { SERVICE: { upstreamModel } }',
+  referenceImages: 'references: { kind: references, takes: [{ type: image, max }] }',
+};
+
+function told(issue: z.core.$ZodIssue): string {
+  const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
+  const advice = keys.flatMap((key) =>
+    Object.hasOwn(REPLACED, key) ? `; write ${REPLACED[key]} instead of ${key}` : [],
+  );
+  return `${issue.message}${advice.join('')}`;
+}

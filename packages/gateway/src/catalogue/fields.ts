@@ -10,7 +10,7 @@ export const PARAMETERS = [
   'negativePrompt',
   'image',
   'lastFrame',
-  'referenceImages',
+  'references',
   'videoUrl',
   'generateAudio',
   'seed',
@@ -23,7 +23,16 @@ export const PARAMETERS = [
 export type Parameter = (typeof PARAMETERS)[number];
 
 /** Every field of a submit body. */
-export type Field = Parameter | 'model' | 'prompt' | 'size' | 'metadata' | 'webhookUrl' | 'providerOptions';
+export type Field =
+  | Parameter
+  | 'model'
+  | 'prompt'
+  | 'size'
+  | 'referenceImages'
+  | 'imageFit'
+  | 'metadata'
+  | 'webhookUrl'
+  | 'providerOptions';
 
 /** The spellings of each field on the wire: its canonical name first, then its aliases. */
 export const SPELLINGS: Readonly<Record<Field, readonly [string, ...string[]]>> = {
@@ -36,7 +45,9 @@ export const SPELLINGS: Readonly<Record<Field, readonly [string, ...string[]]>> 
   negativePrompt: ['negative_prompt', 'negativePrompt'],
   image: ['image', 'image_url', 'imageUrl', 'first_frame', 'firstFrame', 'input_reference', 'inputReference'],
   lastFrame: ['last_frame', 'lastFrame', 'last_frame_image', 'lastFrameImage'],
+  references: ['references'],
   referenceImages: ['reference_images', 'referenceImages'],
+  imageFit: ['image_fit', 'imageFit'],
   videoUrl: ['video_url', 'videoUrl'],
   generateAudio: ['generate_audio', 'generateAudio'],
   seed: ['seed'],

@@ -4,8 +4,7 @@ import { wireName } from './fields.ts';
 import type { Model } from './model.ts';
 import { priceOf } from './pricing.ts';
 import { sizeText } from './sizes.ts';
-import { upstreamParameters } from './upstream.ts';
-import type { CheckedRequest, DraftRequest } from './validate/request.ts';
+import type { CheckedRequest, DraftRequest, ModelLookup } from './validate/request.ts';
 import { notesOn } from './validate/request.ts';
 import { list } from './words.ts';
 
@@ -21,7 +20,11 @@ export interface FinishedSource {
  * Adds the source to a request, with the properties that the new video keeps from it. Shape and duration determine the price, so
  * they are known before the task is accepted. Throws a 400 if the upstream keeps the model and the source was made by another one.
  */
-export function fromSource(checked: CheckedRequest, from: FinishedSource): CheckedRequest {
+export function fromSource(
+  checked: CheckedRequest,
+  from: FinishedSource,
+  models: ModelLookup,
+): CheckedRequest {
   const { model } = checked;
   const kept = keptOf(model, checked.draft);
   if (kept.has('model') && from.request.model !== model.id) {
@@ -46,9 +49,9 @@ export function fromSource(checked: CheckedRequest, from: FinishedSource): Check
   return {
     ...checked,
     draft,
-    price: priceOf(model, draft.duration, upstreamParameters(model, draft)),
+    price: priceOf(model, draft, models.pricedAt(model)),
     notes: [
-      ...notesOn(model, draft),
+      ...notesOn(model, draft, checked.imageFit),
       ...(differences.length > 0 ? [`Like its source, the video has ${list(differences, 'and')}.`] : []),
     ],
   };

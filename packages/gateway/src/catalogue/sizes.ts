@@ -4,6 +4,14 @@ import type { Size } from './size.ts';
 
 /** The size for a resolution and a ratio, unless a model has its own sizes. The short side is the number in the resolution. */
 const STANDARD_SIZES = {
+  '360p': {
+    '16:9': '640x360',
+    '9:16': '360x640',
+    '1:1': '360x360',
+    '4:3': '480x360',
+    '3:4': '360x480',
+    '21:9': '840x360',
+  },
   '480p': {
     '16:9': '854x480',
     '9:16': '480x854',

@@ -4,6 +4,14 @@ import type { Model } from './model.ts';
 import { type Shape, shapeOf, sizeText } from './sizes.ts';
 import { holds, type Parametrised } from './validate/rules.ts';
 
+/** A request as its upstream gets it. */
+export interface UpstreamRequest extends VideoRequest {
+  /** See `inputs` of a model. */
+  readonly inputs?: Model['inputs'];
+  /** See `protocol` of a model. */
+  readonly protocol?: Model['protocol'];
+}
+
 /** The parameters that determine the price, as sent upstream. */
 export interface UpstreamParameters extends Shape {
   /** Seconds. */
@@ -11,7 +19,8 @@ export interface UpstreamParameters extends Shape {
   readonly generateAudio?: boolean;
 }
 
-type Asked = Pick<VideoRequest, 'duration' | 'resolution' | 'aspectRatio' | 'width' | 'height'> & {
+/** The requested values of the parameters that determine the price. */
+export type Asked = Pick<VideoRequest, 'duration' | 'resolution' | 'aspectRatio' | 'width' | 'height'> & {
   readonly generateAudio?: boolean;
 };
 
@@ -33,7 +42,7 @@ export function upstreamParameters(model: Model, asked: Asked): UpstreamParamete
 }
 
 /** The request with all values mapped to ones that the upstream supports. */
-export function upstreamRequest(model: Model, request: VideoRequest): VideoRequest {
+export function upstreamRequest(model: Model, request: VideoRequest): UpstreamRequest {
   const { style, ...rest } = request;
   const appended = model.parameters.style?.appendToPrompt === true;
   return {
@@ -41,6 +50,8 @@ export function upstreamRequest(model: Model, request: VideoRequest): VideoReque
     ...upstreamParameters(model, request),
     ...(style === undefined || appended ? {} : { style }),
     prompt: upstreamPrompt(model, request),
+    inputs: model.inputs,
+    ...(model.protocol === undefined ? {} : { protocol: model.protocol }),
   };
 }
 
@@ -53,11 +64,11 @@ export function upstreamPrompt(
   return appended ? `${prompt}\nStyle: ${style}` : prompt;
 }
 
-/** The upstream's name of the model that serves this request, in the given region. */
-export function upstreamModelOf(model: Model, request: Parametrised, region?: string): string {
+/** The upstream's name of the model that serves this request, at the given service. */
+export function upstreamModelOf(model: Model, request: Parametrised, service?: string): string {
   const particular = model.upstreamModels.find(({ when }) => holds(when, request))?.upstreamModel;
-  const regional = region === undefined ? undefined : model.upstreamModelByRegion[region];
-  return particular ?? regional ?? model.upstreamModel;
+  const own = service === undefined ? undefined : model.services[service]?.upstreamModel;
+  return particular ?? own ?? model.upstreamModel;
 }
 
 /** One sentence for each parameter that is sent upstream with another value than requested. */

@@ -1,23 +1,20 @@
-import { readConfig } from '../config/config.ts';
+import { type LocalConfig, readLocalConfig } from '../config/config.ts';
 import type { AccountRow, LimitStore } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
 import { readOptions, readWords, unknownAction, usageError } from './arguments.ts';
 import { openExistingStore } from './store.ts';
 
-type Configured = readonly { readonly id: string; readonly provider: string }[];
+type Configured = LocalConfig['accounts'];
 type Action = (store: LimitStore, configured: Configured) => Promise<void>;
 
 /** `onetake accounts list|retry`. Works beside running gateways, which notice changes within a second. */
 export async function accountsCommand([action, ...rest]: readonly string[]): Promise<number> {
   // The arguments are parsed before anything is opened.
   const act = actionOf(action, rest);
-  const config = readConfig(process.env);
+  const config = readLocalConfig(process.env);
   const store = await openExistingStore(config);
   try {
-    await act(
-      store,
-      config.accounts.map(({ id, definition }) => ({ id, provider: definition.id })),
-    );
+    await act(store, config.accounts);
     return 0;
   } finally {
     await store.close();

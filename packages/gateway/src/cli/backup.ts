@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
-import { type Config, readConfig } from '../config/config.ts';
+import { type LocalConfig, readLocalConfig } from '../config/config.ts';
 import { createFileStorage } from '../media/files/storage.ts';
 import type { MediaStorage } from '../media/media.ts';
 import { makePrivateFile } from '../store/folder/files.ts';
@@ -21,7 +21,7 @@ export const BACKUP_OPTIONS = { to: { type: 'string' } } as const satisfies Opti
 export async function backupCommand(args: readonly string[]): Promise<number> {
   const { to: target } = readOptions(args, BACKUP_OPTIONS);
   if (target === undefined) throw usageError('Say where to: onetake backup --to DIR.');
-  const config = readConfig(process.env);
+  const config = readLocalConfig(process.env);
   const to = targetOf(target, config);
   const media = await backUp(config, to);
   process.stdout.write(
@@ -34,7 +34,7 @@ export async function backupCommand(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function targetOf(to: string, { databaseUrl, dataDir }: Config): string {
+function targetOf(to: string, { databaseUrl, dataDir }: LocalConfig): string {
   if (databaseUrl !== undefined) {
     throw invalidRequest(
       'This command copies an embedded data folder. Back up PostgreSQL with its own tools (pg_dump, pg_basebackup, snapshots): see docs/operations.md.',
@@ -51,7 +51,7 @@ function targetOf(to: string, { databaseUrl, dataDir }: Config): string {
 }
 
 /** Returns undefined if the media is in a bucket. */
-async function backUp({ dataDir, s3Bucket }: Config, to: string) {
+async function backUp({ dataDir, s3Bucket }: LocalConfig, to: string) {
   refuseMovedFolder(dataDir);
   try {
     makeFolder(to);

@@ -2,7 +2,8 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { createCatalogue } from '../catalogue/catalogue.ts';
-import { serves } from '../catalogue/serving.ts';
+import type { Model } from '../catalogue/model.ts';
+import { serves, upstreamModelAt } from '../catalogue/serving.ts';
 import { list } from '../catalogue/words.ts';
 import { type Config, examineConfig } from '../config/config.ts';
 import { createDiskSpace } from '../media/diskSpace.ts';
@@ -14,7 +15,8 @@ import { errorCodes } from '../net/machineTrouble.ts';
 import { proxiesOf } from '../net/proxies.ts';
 import { createLog } from '../observability/log.ts';
 import type { Account } from '../providers/account.ts';
-import type { ConfiguredAccount } from '../providers/accounts.ts';
+import type { ConfiguredAccount } from '../providers/definition.ts';
+import { UpstreamError } from '../providers/provider.ts';
 import { callbackPath, createRegistry } from '../providers/registry.ts';
 import { explainedFolder, holderOf } from '../store/folder/lock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from '../store/folder/marks.ts';
@@ -23,6 +25,7 @@ import { sqlitePath } from '../store/sqlite/file.ts';
 import { pendingInSqlite } from '../store/sqlite/migrations.ts';
 import type { AccountRow } from '../store/store.ts';
 import { OnetakeError } from '../tasks/errors.ts';
+import { newId } from '../tasks/ids.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions } from './arguments.ts';
 import { openCommandStore } from './store.ts';
@@ -38,6 +41,9 @@ interface Finding {
 
 /** Signatures of callbacks are refused after five minutes: a clock that is wrong by a tenth of that needs care. Milliseconds. */
 const CLOCK_DIFFERENCE_MS = 30_000;
+/** `Date` has whole seconds, and the answer travels for a while. Milliseconds. */
+const EQUAL_CLOCKS_MS = 2000;
+const KEY_CHECK_MS = 15_000;
 
 /**
  * `onetake doctor [--json]`: checks an installation, also beside a running gateway. It submits nothing and shows no secret. All it
@@ -66,6 +72,7 @@ async function examine(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
     store.finding,
     ...(await bucketFindings(config)),
     publicUrlFinding(config),
+    ...config.unusedVariables.map(({ text }): Finding => ({ about: 'environment', state: 'advice', text })),
     ...(await accountFindings(config, store.accounts)),
   ];
 }
@@ -189,16 +196,24 @@ async function accountFindings(config: Config, rows: readonly AccountRow[]): Pro
       publicUrl === undefined ? undefined : { url: `${publicUrl}${callbackPath(id)}`, token: '' },
   });
   try {
-    const catalogue = createCatalogue({ overrides: config.models, servers: registry.accounts });
+    const catalogue = createCatalogue({
+      declared: config.declaredModels,
+      overrides: config.models,
+      servers: registry.accounts,
+    });
     const findings = accounts.map(async (configured) => {
       const account = registry.accounts.find(({ id }) => id === configured.id);
       if (!account) return [];
-      const models = catalogue.list().flatMap((model) => (serves(account, model) ? model.id : []));
+      const models = catalogue.list().filter((model) => serves(account, model, systemClock.now()));
       return [
-        useFinding(account, models),
+        useFinding(
+          account,
+          models.map(({ id }) => id),
+        ),
         ...blockFindings(rows.find((row) => row.account === account.id)),
         callbackFinding(configured, account, publicUrl),
         ...(await clockFindings(account)),
+        await keyFinding(account, models[0]),
       ].map((finding) => ({ ...finding, about: `account ${account.id}` }));
     });
     return (await Promise.all(findings)).flat();
@@ -212,7 +227,7 @@ type AccountFinding = Omit<Finding, 'about'>;
 function useFinding({ limits, tracking = 'balanced' }: Account, models: readonly string[]): AccountFinding {
   if (models.length === 0) {
     const text =
-      'It serves no model: name some under models of the account. Those that its provider has retired are left out (docs/providers.md).';
+      'It serves no model: name some under models of the account. Those that its service no longer has are left out (docs/models.md).';
     return { state: 'advice', text };
   }
   const { inFlight, submitsPerMinute, pollsPerSecond, minPollIntervalMs } = limits;
@@ -263,9 +278,38 @@ async function clockFindings({ provider }: Account): Promise<readonly AccountFin
     return [{ state: 'advice', text }];
   }
   const ms = time - systemClock.now();
+  if (Math.abs(ms) < EQUAL_CLOCKS_MS)
+    return [{ state: 'ok', text: "The provider answers; its clock agrees with this machine's." }];
   const difference = `${(Math.abs(ms) / 1000).toFixed(1)} s ${ms < 0 ? 'behind' : 'ahead of'} that of this machine`;
   if (Math.abs(ms) < CLOCK_DIFFERENCE_MS)
     return [{ state: 'ok', text: `The provider answers; its clock is ${difference}.` }];
   const text = `The clock of the provider is ${difference}: set this machine's by NTP, or callbacks may be refused.`;
   return [{ state: 'advice', text }];
+}
+
+/**
+ * Whether the provider refuses the credentials: it is asked for a job that it cannot have, which makes and costs nothing. Adapters that read
+ * more from an id than its name do not ask, so that only a refusal proves something.
+ */
+async function keyFinding(account: Account, model: Model | undefined): Promise<AccountFinding> {
+  const { provider } = account;
+  const name = `onetake-doctor-${newId()}`;
+  const nobodys = { upstreamId: provider.nobodysId?.(name) ?? name, idempotencyKey: newId() };
+  // The model decides how some adapters ask.
+  const upstreamModel = model
+    ? upstreamModelAt(account, model, { duration: model.parameters.duration.default })
+    : '';
+  const handle = { ...nobodys, upstreamModel, intendedAt: systemClock.now() };
+  try {
+    await provider.poll(handle, AbortSignal.timeout(KEY_CHECK_MS));
+  } catch (error) {
+    if (error instanceof UpstreamError && error.reason === 'auth_failed') {
+      const text = `The provider refuses the credentials (${error.detail ?? error.message}): check the key, and that it belongs to this service and region.`;
+      return { state: 'problem', text };
+    }
+  }
+  return {
+    state: 'ok',
+    text: 'No refusal of the credentials was seen. Not every provider can be asked without making a video: the first task shows it.',
+  };
 }

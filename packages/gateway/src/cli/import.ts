@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { type Config, checkConfig } from '../config/config.ts';
+import { checkLocalConfig, type LocalConfig } from '../config/config.ts';
 import { createFileStorage } from '../media/files/storage.ts';
 import { openMedia } from '../media/open.ts';
 import { createLog } from '../observability/log.ts';
@@ -39,7 +39,7 @@ export const IMPORT_OPTIONS = {
 export async function importCommand(args: readonly string[]): Promise<number> {
   const { from, 'allow-missing-media': allowMissing } = readOptions(args, IMPORT_OPTIONS);
   if (from === undefined) throw usageError('Name the data folder: onetake import --from DIR.');
-  const config = await checkConfig(process.env);
+  const config = await checkLocalConfig(process.env);
   const url = config.databaseSessionUrl ?? config.databaseUrl;
   if (url === undefined) throw invalidRequest('Set ONETAKE_DATABASE_URL: the database to import into.');
   if (!existsSync(sqlitePath(from))) {
@@ -78,7 +78,7 @@ async function connect(url: string): Promise<Client> {
 interface MoveParts {
   readonly from: string;
   readonly target: Client;
-  readonly config: Config;
+  readonly config: LocalConfig;
   readonly allowMissing: boolean;
 }
 

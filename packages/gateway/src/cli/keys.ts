@@ -1,5 +1,5 @@
 import { createKeys, type Keys } from '../auth/keys.ts';
-import { readConfig } from '../config/config.ts';
+import { readLocalConfig } from '../config/config.ts';
 import type { KeyRow } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions, readWords, unknownAction, usageError } from './arguments.ts';
@@ -20,7 +20,7 @@ export const KEYS_OPTIONS = {
 export async function keysCommand([action, ...rest]: readonly string[]): Promise<number> {
   // The arguments are parsed before anything is opened.
   const act = actionOf(action, rest);
-  const config = readConfig(process.env);
+  const config = readLocalConfig(process.env);
   // A key can be created before the first start of a gateway. The other actions need an existing store.
   const store = await (action === 'create' ? openCommandStore(config) : openExistingStore(config));
   try {

@@ -7,6 +7,7 @@ import { DOCTOR_OPTIONS, doctorCommand } from './doctor.ts';
 import { IMPORT_OPTIONS, importCommand } from './import.ts';
 import { KEYS_OPTIONS, keysCommand } from './keys.ts';
 import { MIGRATE_OPTIONS, migrateCommand } from './migrate.ts';
+import { providersCommand } from './providers.ts';
 import { RECOVER_OPTIONS, recoverCommand } from './recover.ts';
 import { serve } from './serve.ts';
 
@@ -62,6 +63,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: {},
     words: 2,
     run: accountsCommand,
+  },
+  providers: {
+    forms: [
+      [
+        'providers test FILE',
+        'check a file that declares a provider, show what it sends for each model,',
+        'and run its examples; sends nothing to the provider',
+      ],
+    ],
+    options: {},
+    words: 2,
+    run: providersCommand,
   },
   migrate: {
     forms: [

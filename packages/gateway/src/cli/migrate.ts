@@ -1,4 +1,4 @@
-import { readConfig } from '../config/config.ts';
+import { readLocalConfig } from '../config/config.ts';
 import { migratePostgres, pendingInPostgres } from '../store/postgres/migrations.ts';
 import { migrateSqlite, pendingInSqlite } from '../store/sqlite/migrations.ts';
 import { type Options, readOptions } from './arguments.ts';
@@ -8,7 +8,7 @@ export const MIGRATE_OPTIONS = { check: { type: 'boolean', default: false } } as
 /** `onetake migrate [--check]`: applies pending migrations, or lists them. */
 export async function migrateCommand(args: readonly string[]): Promise<number> {
   const values = readOptions(args, MIGRATE_OPTIONS);
-  const { databaseUrl, dataDir } = readConfig(process.env);
+  const { databaseUrl, dataDir } = readLocalConfig(process.env);
   const [pending, apply] =
     databaseUrl === undefined
       ? ([() => pendingInSqlite(dataDir), () => migrateSqlite(dataDir)] as const)

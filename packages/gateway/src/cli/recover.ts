@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { livingNodes } from '../cluster/postgres/livingNodes.ts';
-import { type Config, readConfig } from '../config/config.ts';
+import { type LocalConfig, readLocalConfig } from '../config/config.ts';
 import { BACKUP, isMarked, unmarkFolder } from '../store/folder/marks.ts';
 import { sqlitePath } from '../store/sqlite/file.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
@@ -38,7 +38,7 @@ interface Failed {
  */
 export async function recoverCommand(args: readonly string[]): Promise<number> {
   const { json } = readOptions(args, RECOVER_OPTIONS);
-  const config = readConfig(process.env);
+  const config = readLocalConfig(process.env);
   await refuseRunning(config);
   const store = await openStopped(config);
   try {
@@ -83,7 +83,7 @@ function failedOf({ id, projectId, request, phase, attempt }: Task): Failed {
 }
 
 /** Throws if a gateway is running, because it may be submitting the tasks that are about to fail. */
-async function refuseRunning({ databaseUrl, databaseSessionUrl }: Config): Promise<void> {
+async function refuseRunning({ databaseUrl, databaseSessionUrl }: LocalConfig): Promise<void> {
   if (databaseUrl === undefined) return;
   const living = await livingNodes(databaseSessionUrl ?? databaseUrl);
   if (living.length === 0) return;
@@ -92,7 +92,7 @@ async function refuseRunning({ databaseUrl, databaseSessionUrl }: Config): Promi
   );
 }
 
-async function openStopped(config: Config): Promise<Store> {
+async function openStopped(config: LocalConfig): Promise<Store> {
   if (config.databaseUrl !== undefined) return openCommandStore(config);
   if (!existsSync(sqlitePath(config.dataDir))) {
     throw invalidRequest(
@@ -141,5 +141,7 @@ export async function recover(
       await Promise.all(tasks.map(settle));
     }
   }
+  // What was read since the backup was made is not what happens from now on.
+  await store.forgetCursors();
   return { failed, followed };
 }

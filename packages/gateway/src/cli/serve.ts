@@ -1,11 +1,14 @@
+import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { isatty } from 'node:tty';
-import { type Config, checkConfig } from '../config/config.ts';
-import { startGateway } from '../gateway.ts';
-import { createLog } from '../observability/log.ts';
+import { type Config, checkConfig, configFile, examineChangedConfig } from '../config/config.ts';
+import { type Gateway, startGateway } from '../gateway.ts';
+import { createLog, type Log } from '../observability/log.ts';
 import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
 import { prettyLine } from '../observability/prettyLog.ts';
 import { commandLine } from './arguments.ts';
 
+/** How often the settings file is looked at for changes. Milliseconds. */
+const WATCH_MS = 2000;
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** A second signal within this time counts as the first. Milliseconds. */
 const SECOND_SIGNAL_MS = 1000;
@@ -34,16 +37,45 @@ export async function serve(): Promise<never> {
 }
 
 async function serveUntilSignal(config: Config, output: LogOutput): Promise<void> {
-  const gateway = await startGateway(config, createLog(config.logLevel, output), { logOutput: output });
+  const log = createLog(config.logLevel, output);
+  const gateway = await startGateway(config, log, { logOutput: output });
   process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
+  const stopWatching = watchConfig(gateway, log);
 
   await firstSignal();
+  stopWatching();
   // Ctrl-C arrives twice, from the terminal and from npm. Only a later signal means "stop immediately".
   setTimeout(() => {
     for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
   }, SECOND_SIGNAL_MS);
   process.stderr.write('\nStopping: finishing work in progress. Press Ctrl-C again to stop immediately.\n');
   await gateway.close();
+}
+
+/** Reloads the settings file whenever it has changed: by an editor, or by the new version of a mounted volume. Returns what ends that. */
+function watchConfig(gateway: Pick<Gateway, 'reload'>, log: Log): () => void {
+  const path = configFile(process.env);
+  let last = Promise.resolve();
+  const reload = async () => {
+    const { config, problems } = await examineChangedConfig(process.env);
+    if (config) await gateway.reload(config);
+    else
+      log.error(
+        { event: 'config.reload_failed', problems },
+        'the settings file is not valid any more, or is missing; the gateway goes on with what it has',
+      );
+  };
+  const changed = (now: Stats, before: Stats) => {
+    // The first look at a file that was never there.
+    if (now.mtimeMs === 0 && before.mtimeMs === 0) return;
+    last = last
+      .then(reload)
+      .catch((err) =>
+        log.error({ event: 'config.reload_failed', err }, 'the changed settings file cannot be taken over'),
+      );
+  };
+  watchFile(path, { interval: WATCH_MS, persistent: false }, changed);
+  return () => unwatchFile(path, changed);
 }
 
 function firstSignal(): Promise<void> {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { soloCluster } from '../cluster/cluster.ts';
-import type { Config } from '../config/config.ts';
+import type { LocalConfig } from '../config/config.ts';
 import { openPostgresStore } from '../store/postgres/store.ts';
 import { sqlitePath } from '../store/sqlite/file.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
@@ -17,7 +17,10 @@ export const commandLog = {
 };
 
 /** Opens the configured store for a command, which may run beside gateways and owns no task. */
-export function openCommandStore({ databaseUrl, dataDir }: Config): Promise<Store> {
+export function openCommandStore({
+  databaseUrl,
+  dataDir,
+}: Pick<LocalConfig, 'databaseUrl' | 'dataDir'>): Promise<Store> {
   if (databaseUrl === undefined) return openSqliteStore({ dir: dataDir, exclusive: false, log: commandLog });
   return openPostgresStore({
     url: databaseUrl,
@@ -29,7 +32,7 @@ export function openCommandStore({ databaseUrl, dataDir }: Config): Promise<Stor
 }
 
 /** Like `openCommandStore`, but throws instead of creating an embedded store. */
-export function openExistingStore(config: Config): Promise<Store> {
+export function openExistingStore(config: LocalConfig): Promise<Store> {
   const { databaseUrl, dataDir } = config;
   if (databaseUrl === undefined && !existsSync(sqlitePath(dataDir))) {
     throw invalidRequest(

@@ -1,12 +1,27 @@
-import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { changedModels, type DeclaredEntry } from '../catalogue/catalogue.ts';
+import { servicesOf } from '../catalogue/providerInfo.ts';
 import { nearest } from '../catalogue/validate/nearest.ts';
 import { plainWords } from '../catalogue/validate/plainWords.ts';
-import { type ConfiguredAccount, readAccounts } from '../providers/accounts.ts';
+import { readAccounts } from '../providers/accounts.ts';
+import { lostByChanges } from '../providers/declared/contradictions.ts';
+import {
+  type DeclaredProviders,
+  definitionsOf,
+  modelsOf,
+  parseProvider,
+  readProvider,
+  SHIPPED,
+} from '../providers/declared/load.ts';
+import type { ProviderFile } from '../providers/declared/schema.ts';
+import type { ConfiguredAccount } from '../providers/definition.ts';
 import { DEFINITIONS } from '../providers/definitions.ts';
+import type { UnusedVariables } from '../providers/environment.ts';
 import { accountProblems } from '../providers/registry.ts';
 import { invalidSettings } from '../tasks/errors.ts';
+import { readYaml, type YamlFile } from '../yamlFile.ts';
 import { type Known, problemsTogether, type Values } from './crossField.ts';
 import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';
 
@@ -20,8 +35,19 @@ export type Config = {
 } & {
   /** `models` in onetake.yaml: changes to the catalogue, which are checked by the catalogue. */
   readonly models: Readonly<Record<string, unknown>>;
+  /** The models of providers that files declare. */
+  readonly declaredModels: readonly DeclaredEntry[];
+  /** onetake.yaml as it was read, to tell what of it has changed. */
+  readonly file: Readonly<Record<string, unknown>>;
   /** `accounts` in onetake.yaml, and those configured by plain environment variables. */
   readonly accounts: readonly ConfiguredAccount[];
+  /** Variables of providers that are set and that no account uses. */
+  readonly unusedVariables: readonly UnusedVariables[];
+};
+
+/** All settings but the secrets of accounts, which are not read: what a command needs that calls no provider. */
+export type LocalConfig = Omit<Config, 'accounts' | 'unusedVariables'> & {
+  readonly accounts: readonly { readonly id: string; readonly provider: string }[];
 };
 
 /** The file that settings are read from, besides the environment, unless `ONETAKE_CONFIG` names another one. */
@@ -29,7 +55,13 @@ const CONFIG_FILE = 'onetake.yaml';
 /** The same name with the other extension of YAML. It is not read, and reported if it exists. */
 const OTHER_FILE = 'onetake.yml';
 
+/** The path of the settings file, which need not exist. In compose files an empty variable usually means "not set". */
+export const configFile = (env: NodeJS.ProcessEnv): string => env.ONETAKE_CONFIG || CONFIG_FILE;
+
 type ReadFile = (path: string) => string | undefined;
+
+/** The folder beside the file whose files declare providers. */
+const PROVIDERS_FOLDER = 'providers';
 
 /**
  * Reads all settings. A setting is taken from the environment, else from `onetake.yaml`, else from its plain variable, else it is
@@ -40,6 +72,30 @@ export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfTh
   if (problems.length > 0) throw invalidSettings(problems);
   // Each member was parsed by its own schema.
   return config as Config;
+}
+
+/** Like `readConfig`, for a command that calls no provider: the secrets of accounts need not be there. */
+export function readLocalConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): LocalConfig {
+  const { config, problems } = collect(env, readFile, { readSecrets: false });
+  if (problems.length > 0) throw invalidSettings(problems);
+  return localConfig(config);
+}
+
+/** Like `readLocalConfig`, for a command that opens the storage of media. */
+export async function checkLocalConfig(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile = readIfThere,
+): Promise<LocalConfig> {
+  const { config, problems } = collect(env, readFile, { readSecrets: false });
+  problems.push(...(await bucketProblems(config)));
+  if (problems.length > 0) throw invalidSettings(problems);
+  return localConfig(config);
+}
+
+function localConfig({ accounts, ...config }: Known): LocalConfig {
+  const known = accounts.map(({ id, definition }) => ({ id, provider: definition.id }));
+  // Each member was parsed by its own schema.
+  return { ...(config as Config), accounts: known };
 }
 
 /**
@@ -53,11 +109,21 @@ export async function checkConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = r
 }
 
 /** Like `checkConfig`, but returns what is wrong, one sentence per problem. There is a config only if nothing is. */
-export async function examineConfig(
-  env: NodeJS.ProcessEnv,
-  readFile: ReadFile = readIfThere,
-): Promise<{ config: Config | undefined; problems: readonly string[] }> {
-  const { config, problems } = collect(env, readFile);
+export function examineConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Promise<Examined> {
+  return examine(collect(env, readFile));
+}
+
+/** Like `examineConfig`, of a settings file that was there: that it is missing is wrong, too. */
+export function examineChangedConfig(env: NodeJS.ProcessEnv): Promise<Examined> {
+  return examine(collect(env, readIfThere, { wasThere: true }));
+}
+
+interface Examined {
+  readonly config: Config | undefined;
+  readonly problems: readonly string[];
+}
+
+async function examine({ config, problems }: Collected): Promise<Examined> {
   problems.push(...(await accountProblems(config.accounts)), ...(await bucketProblems(config)));
   // Each member was parsed by its own schema.
   return { config: problems.length > 0 ? undefined : (config as Config), problems };
@@ -75,26 +141,67 @@ async function bucketProblems({ s3Bucket, s3Endpoint, s3Region }: Known): Promis
 }
 
 /** The valid settings, and everything that is wrong with the others. */
-function collect(env: NodeJS.ProcessEnv, readFile: ReadFile): { config: Known; problems: string[] } {
+interface Collected {
+  readonly config: Known;
+  readonly problems: string[];
+}
+
+interface Collecting {
+  /** That the settings file is missing is wrong, too. */
+  readonly wasThere?: boolean;
+  readonly readSecrets?: boolean;
+}
+
+function collect(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile,
+  { wasThere = false, readSecrets = true }: Collecting = {},
+): Collected {
   const problems: string[] = [];
-  // In compose files an empty variable usually means "not set".
-  const path = env.ONETAKE_CONFIG || CONFIG_FILE;
-  const file = readYaml(path, readFile, Boolean(env.ONETAKE_CONFIG), problems);
+  const path = configFile(env);
+  const missing = env.ONETAKE_CONFIG ? `ONETAKE_CONFIG: the file ${path} does not exist.` : undefined;
+  const gone = wasThere ? `${path}: does not exist any more.` : undefined;
+  const read = readSettings(path, readFile, missing ?? gone, problems);
   if (!env.ONETAKE_CONFIG && isThere(OTHER_FILE, readFile)) {
     problems.push(`${OTHER_FILE}: is not read; rename it to ${CONFIG_FILE}, or name it with ONETAKE_CONFIG.`);
   }
-  const { models: changes, accounts: fileAccounts, ...fileSettings } = file;
-  const { accounts, problems: accountProblems } = readAccounts({
+  const {
+    models: changes,
+    accounts: fileAccounts,
+    providers: inline,
+    ...fileSettings
+  } = read?.settings ?? {};
+  const declared = readProviders(path, read?.file, inline, problems);
+  const {
+    accounts,
+    problems: wrongAccounts,
+    unused,
+  } = readAccounts({
     file: fileAccounts,
     env,
-    definitions: DEFINITIONS,
+    definitions: [...DEFINITIONS, ...definitionsOf(declared)],
+    readSecrets,
   });
-  problems.push(...accountProblems, ...unknownNames(path, fileSettings, env));
-  const mapping = z.record(z.string(), z.unknown()).safeParse(changes ?? {});
+  problems.push(...wrongAccounts, ...unknownNames(path, fileSettings, env));
+  const mapping = MAPPING.safeParse(changes ?? {});
   if (!mapping.success) problems.push(`${path}: models must be a mapping from model ids to what changes.`);
   const { values, problems: valueProblems } = readValues(path, fileSettings, env);
-  const config: Known = { ...values, models: mapping.data ?? {}, accounts };
-  problems.push(...valueProblems, ...problemsTogether(config));
+  const config: Known = {
+    ...values,
+    file: read?.settings ?? {},
+    models: mapping.data ?? {},
+    declaredModels: declared.flatMap(modelsOf),
+    accounts,
+    unusedVariables: unused,
+  };
+  const changed = changedModels(config.models, config.declaredModels);
+  const lost = declared.flatMap((file) =>
+    lostByChanges(
+      file,
+      changed.filter(({ provider }) => provider === file.provider),
+    ),
+  );
+  problems.push(...valueProblems, ...problemsTogether(config), ...lost);
   return { config, problems };
 }
 
@@ -119,7 +226,7 @@ function unknownNames(
   for (const name of Object.keys(fileSettings)) {
     if (fileNames.has(name)) continue;
     problems.push(
-      `${path}: there is no setting "${name}"; ${meant(name, [...fileNames, 'models', 'accounts'])}`,
+      `${path}: there is no setting "${name}"; ${meant(name, [...fileNames, 'models', 'accounts', 'providers'])}`,
     );
   }
   for (const name of Object.keys(env)) {
@@ -180,39 +287,83 @@ function asText(value: unknown, { list }: Setting): string | undefined {
   return typeof value === 'object' ? undefined : String(value);
 }
 
-function readYaml(
+/** The settings file; undefined if there is none, or it cannot be read. */
+function readSettings(
   path: string,
   readFile: ReadFile,
-  required: boolean,
+  /** What is wrong if there is none. */
+  missing: string | undefined,
   problems: string[],
-): Record<string, unknown> {
+): { file: YamlFile; settings: Readonly<Record<string, unknown>> } | undefined {
   let text: string | undefined;
   try {
     text = readFile(path);
   } catch (error) {
     problems.push(`${path}: cannot be read (${error instanceof Error ? error.message : String(error)}).`);
-    return {};
+    return undefined;
   }
   if (text === undefined) {
-    if (required) problems.push(`ONETAKE_CONFIG: the file ${path} does not exist.`);
-    return {};
+    if (missing !== undefined) problems.push(missing);
+    return undefined;
   }
-  const lineCounter = new LineCounter();
-  // A pretty error quotes the line, which may contain a secret.
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  for (const { message, pos } of document.errors) {
-    problems.push(`${path}, line ${lineCounter.linePos(pos[0]).line}: ${message}.`);
+  const { file, problems: wrong } = readYaml(path, text);
+  problems.push(...wrong);
+  if (!file) return undefined;
+  const mapping = MAPPING.safeParse(file.value);
+  if (mapping.success) return { file, settings: mapping.data };
+  problems.push(`${path}: must be a mapping from names to values.`);
+  return undefined;
+}
+
+const MAPPING = z.record(z.string(), z.unknown());
+
+/** The providers that come with the gateway, those of the folder beside the settings file, and those inside it. */
+function readProviders(
+  path: string,
+  file: YamlFile | undefined,
+  inline: unknown,
+  problems: string[],
+): readonly ProviderFile[] {
+  const own = readFolder(join(dirname(path), PROVIDERS_FOLDER));
+  const named = MAPPING.safeParse(inline ?? {});
+  if (!named.success) problems.push(`${path}: providers must be a mapping from names to providers.`);
+  for (const [provider, members] of Object.entries(named.data ?? {})) {
+    const value = MAPPING.safeParse(members);
+    const declaration = value.success ? { provider, ...value.data } : members;
+    if (file) own.push(parseProvider(file, ['providers', provider], declaration));
   }
-  if (document.errors.length > 0) return {};
+  problems.push(...own.flatMap((one) => one.problems));
+  const files = own.flatMap((one) => one.files);
+  const names = files.map(({ provider }) => provider);
+  problems.push(
+    ...names
+      .filter((name) => isBuiltIn(name))
+      .map(
+        (name) => `providers: ${name} is a provider of the gateway itself; choose another name for yours.`,
+      ),
+    ...names
+      .filter((name, index) => names.indexOf(name) < index)
+      .map((name) => `providers: ${name} is declared twice.`),
+  );
+  return [...SHIPPED.filter(({ provider }) => !names.includes(provider)), ...files];
+}
+
+const isBuiltIn = (name: string): boolean =>
+  DEFINITIONS.some(({ id }) => id === name) || Object.keys(servicesOf(name)).length > 0;
+
+function readFolder(folder: string): DeclaredProviders[] {
+  let path = folder;
   try {
-    const mapping = z.record(z.string(), z.unknown()).safeParse(document.toJS() ?? {});
-    if (mapping.success) return mapping.data;
-    problems.push(`${path}: must be a mapping from names to values.`);
+    const names = readdirSync(folder).filter((name) => /\.ya?ml$/.test(name));
+    return names.sort().map((name) => {
+      path = join(folder, name);
+      return readProvider(path, readFileSync(path, 'utf8'));
+    });
   } catch (error) {
-    // `toJS` resolves aliases. It throws if one is undefined or if there are too many.
-    problems.push(`${path}: ${error instanceof Error ? error.message : String(error)}.`);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    const why = error instanceof Error ? error.message : String(error);
+    return [{ files: [], problems: [`${path}: cannot be read (${why}).`] }];
   }
-  return {};
 }
 
 function readIfThere(path: string): string | undefined {

@@ -1,7 +1,9 @@
 import type { z } from 'zod';
-import { catalogueProblems } from '../catalogue/catalogue.ts';
+import { catalogueProblems, type DeclaredEntry } from '../catalogue/catalogue.ts';
 import { createAddressPolicy } from '../net/allowList.ts';
-import { type ConfiguredAccount, modelsOf } from '../providers/accounts.ts';
+import { modelsOf } from '../providers/accounts.ts';
+import type { ConfiguredAccount } from '../providers/definition.ts';
+import type { UnusedVariables } from '../providers/environment.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 
 /** Settings, without those that are invalid by themselves. */
@@ -9,8 +11,11 @@ export type Values = { readonly [K in SettingName]?: z.output<(typeof SETTINGS)[
 
 /** The same, with the other content of the file. */
 export type Known = Values & {
+  readonly file: Readonly<Record<string, unknown>>;
   readonly models: Readonly<Record<string, unknown>>;
+  readonly declaredModels: readonly DeclaredEntry[];
   readonly accounts: readonly ConfiguredAccount[];
+  readonly unusedVariables: readonly UnusedVariables[];
 };
 
 /** Problems of settings in combination, one sentence per problem. Opens nothing. */
@@ -24,6 +29,7 @@ export function problemsTogether(config: Known): string[] {
     ...catalogueProblems(
       config.models,
       config.accounts.map(({ account }) => ({ models: modelsOf(account) })),
+      config.declaredModels,
     ),
   ];
 }

@@ -250,6 +250,26 @@ export const SETTINGS = {
     default: '168',
     description: 'How many hours a finished video is kept. Afterwards downloads answer 410.',
   }),
+  eventRetentionHours: setting({
+    env: 'ONETAKE_EVENT_RETENTION_HOURS',
+    schema: whole(1, 8760),
+    default: '168',
+    description:
+      'How many hours an event is kept, so that a client that was away can catch up; see [waiting.md](waiting.md).',
+  }),
+  eventStreams: setting({
+    env: 'ONETAKE_EVENT_STREAMS',
+    schema: whole(1, 100_000),
+    default: '10000',
+    description:
+      'Maximum number of event streams that are open at this gateway. Further ones are answered with 429.',
+  }),
+  eventStreamsPerKey: setting({
+    env: 'ONETAKE_EVENT_STREAMS_PER_KEY',
+    schema: whole(1, 100_000),
+    default: '1000',
+    description: 'The same for one API key.',
+  }),
   maxVideoMb: setting({
     env: 'ONETAKE_MAX_VIDEO_MB',
     schema: whole(1, 1_048_576),

@@ -1,6 +1,7 @@
 import type { Ownership } from '../cluster/ownership.ts';
+import { refusedOptionsText } from '../providers/mapping/body.ts';
 import type { IdempotencyRecord, MediaRow } from '../store/store.ts';
-import { draining, notConnected, OnetakeError } from '../tasks/errors.ts';
+import { draining, invalidRequest, notConnected, OnetakeError } from '../tasks/errors.ts';
 import { newTaskId } from '../tasks/ids.ts';
 import type { VideoRequest } from '../tasks/request.ts';
 import type { Price, Task } from '../tasks/task.ts';
@@ -20,7 +21,10 @@ export interface NewTask {
 
 /** The entrance of tasks. */
 export interface Acceptance {
-  /** Accepts a task. Once this resolves, the task survives `kill -9` and power loss. */
+  /**
+   * Accepts a task. Once this resolves, the task survives `kill -9` and power loss. Throws a 400 if some of its `provider_options` would not
+   * reach the upstream.
+   */
   submit(task: NewTask): Promise<{ task: Task; replayed: boolean }>;
   /**
    * The task that was accepted earlier under this idempotency key. To be checked before anything that may change or fail between
@@ -32,11 +36,13 @@ export interface Acceptance {
   ): Promise<Task | undefined>;
 }
 
+type OptionParts = Pick<EngineParts, 'accounts' | 'servedBy' | 'upstreamModel' | 'upstreamRequest'>;
+
 type AcceptanceParts = Pick<EngineParts, 'store' | 'cluster' | 'feed' | 'clock' | 'settings'> & {
   readonly ownership: Pick<Ownership, 'during'>;
   readonly driver: Pick<Driver, 'start'>;
   readonly stopping: AbortSignal;
-};
+} & OptionParts;
 
 export function createAcceptance(parts: AcceptanceParts): Acceptance {
   const { store, cluster, feed, clock, settings, ownership, driver, stopping } = parts;
@@ -75,6 +81,7 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
         deadlineAt: now + settings.taskDeadlineMs,
         price: given.price,
       };
+      await refuseOptions(task, parts);
       const accepted = await ownership.during(task.id, () => accept(task, given));
       switch (accepted.outcome) {
         case 'conflict':
@@ -99,3 +106,20 @@ const idempotencyConflict = (): OnetakeError =>
     422,
     'This Idempotency-Key was used with another body; use a new key for a new request.',
   );
+
+/**
+ * Throws a 400 that names the `provider_options` of a task which an account that may serve it would not pass on. They would be lost, or
+ * replace what was checked and priced, and the task would be paid all the same.
+ */
+async function refuseOptions(task: Task, parts: OptionParts): Promise<void> {
+  const request = parts.upstreamRequest(task);
+  if (!request?.providerOptions) return;
+  for (const account of parts.accounts) {
+    if (!parts.servedBy(account, task)) continue;
+    const refused = await account.provider.refusedOptions(request, parts.upstreamModel(account, task));
+    const [first] = refused;
+    if (first !== undefined) {
+      throw invalidRequest(refusedOptionsText(refused), `provider_options.${account.providerId}.${first}`);
+    }
+  }
+}

@@ -31,6 +31,8 @@ export interface ActiveTask {
   /** Consecutive polls that failed or did not find the job. */
   pollFailures: number;
   missingSince: Moment | undefined;
+  /** Since when its server has not answered, or has not known its job. */
+  silentSince: Moment | undefined;
   /** What the polls of its job have told; undefined unless the upstream has the task. */
   tracked: TrackedJob | undefined;
   /** When the next poll is due; undefined while a poll is in flight. */
@@ -68,6 +70,7 @@ export const newActiveTask = (task: Task, deadline: Moment, resumed = false): Ac
   retryAt: undefined,
   pollFailures: 0,
   missingSince: undefined,
+  silentSince: undefined,
   tracked: undefined,
   dueAt: undefined,
   cancelSent: false,

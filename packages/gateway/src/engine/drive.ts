@@ -6,6 +6,7 @@ import type { ActiveTasks } from './activeTasks.ts';
 import { liveOf, type Progress } from './events/progress.ts';
 import { jobOf } from './job.ts';
 import type { EngineParts } from './parts.ts';
+import type { Learning } from './tracking/learning.ts';
 
 /**
  * The token of an intent that this process has just stored. Only whoever holds it may send the submission: in `submitting` without it,
@@ -51,11 +52,16 @@ export interface Driver {
   allowTransfers(): void;
 }
 
-interface DriverParts extends Pick<EngineParts, 'upstreamRequest' | 'openInput' | 'feed' | 'timers' | 'log'> {
+interface DriverParts
+  extends Pick<
+    EngineParts,
+    'upstreamRequest' | 'openInput' | 'openFormer' | 'linkTo' | 'feed' | 'timers' | 'log'
+  > {
   readonly activeTasks: ActiveTasks;
   readonly progress: Pick<Progress, 'transferred'>;
   readonly accountStates: ReadonlyMap<string, AccountState>;
   readonly stages: Stages;
+  readonly learning: Pick<Learning, 'current'>;
   /** Aborted by `stop`. */
   readonly stopping: AbortController;
 }
@@ -73,7 +79,7 @@ export function createDriver(parts: DriverParts): Driver {
 
   /** Never rejects. One asynchronous function holds a waiting task, beside its stage: each more would cost 100,000 tasks tens of megabytes. */
   async function drive(active: ActiveTask): Promise<void> {
-    if (active.resumedIn) await resumeJob(active);
+    if (active.resumedIn) await prepare(active);
     let intent: Intent | undefined;
     let idle = 0;
     while (isDriven(active) || isIntended(active, intent)) {
@@ -115,6 +121,34 @@ export function createDriver(parts: DriverParts): Driver {
     log.error({ event: 'task.driver_failed', task: active.task.id, err }, 'driving a task failed; retrying');
   }
 
+  /** What another driver knew of a job is stored in part: how long jobs take, from which its next poll follows, and how to run it. */
+  async function prepare(active: ActiveTask): Promise<void> {
+    await openFormer(active);
+    if (active.resumedIn === 'running') await parts.learning.current();
+    await resumeJob(active);
+  }
+
+  /** A job is finished at its server, even if that is not configured any more, or only on other nodes so far. */
+  async function openFormer(active: ActiveTask): Promise<void> {
+    const { accountId = '', server } = active.task.attempt ?? {};
+    if (active.task.phase === 'accepted' || server === undefined || accountStates.has(accountId)) return;
+    try {
+      await parts.openFormer?.(accountId, server);
+    } catch (err) {
+      log.error({ event: 'account.open_failed', account: accountId, err }, 'cannot open a member of a fleet');
+    }
+    takePlace(active);
+  }
+
+  /** The job of the task occupies a place of its account. */
+  function takePlace(active: ActiveTask): void {
+    const { phase, attempt, id } = active.task;
+    const account = accountStates.get(attempt?.accountId ?? '');
+    if (!account || (phase !== 'submitting' && phase !== 'running')) return;
+    account.limiter.adopt(id);
+    active.place = account;
+  }
+
   /** Makes a job that runs inside a gateway known on this node. If it fails, the next poll reports the job as missing. */
   async function resumeJob({ task }: ActiveTask): Promise<void> {
     const { provider } = accountStates.get(task.attempt?.accountId ?? '')?.account ?? {};
@@ -138,12 +172,7 @@ export function createDriver(parts: DriverParts): Driver {
     start: (task) => begin(activeTasks.add(task)),
     resume(task) {
       const active = activeTasks.add(task, { resumed: true });
-      const account = accountStates.get(task.attempt?.accountId ?? '');
-      if (account && (task.phase === 'submitting' || task.phase === 'running')) {
-        account.limiter.adopt(task.id);
-        active.place = account;
-      }
-      if (task.phase === 'running') active.dueAt = timers.monotonic();
+      takePlace(active);
       begin(active);
     },
     isTransferable({ task, moving, downloading }) {

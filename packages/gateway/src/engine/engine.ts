@@ -1,4 +1,5 @@
 import { createOwnership, type Ownership } from '../cluster/ownership.ts';
+import type { Account } from '../providers/account.ts';
 import { draining as drainingError, taskNotFound } from '../tasks/errors.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { type Acceptance, createAcceptance } from './acceptance.ts';
@@ -9,6 +10,7 @@ import { removeTask } from './cleanup/removeTask.ts';
 import { createRetention } from './cleanup/retention.ts';
 import { createDriver } from './drive.ts';
 import { shareProgress } from './events/progress.ts';
+import { createStandby } from './ingest/standby.ts';
 import type { EngineParts } from './parts.ts';
 import { createReads, type Reads } from './reads.ts';
 import { createConfirm } from './recovery/confirm.ts';
@@ -20,11 +22,12 @@ import { createSignals, type Signals } from './signals.ts';
 import { createAdmit } from './stages/admit.ts';
 import { cancelRemotely, createCancellation, tooLate } from './stages/cancel.ts';
 import { createDownload } from './stages/download.ts';
+import { createLostJobs } from './stages/lostJob.ts';
 import { createPoll } from './stages/poll.ts';
 import { createPoller } from './stages/poller.ts';
 import { createPollWatch, type PollWatch } from './stages/pollWatch.ts';
 import { createSubmit } from './stages/submit.ts';
-import { createLearning } from './tracking/learning.ts';
+import { createLearning, type Learning } from './tracking/learning.ts';
 import { createTracker, planAgain, type Tracker } from './tracking/tracker.ts';
 
 /** How this node uses an account, for operators. */
@@ -59,6 +62,8 @@ export interface Engine extends Acceptance, Reads, Pick<Signals, 'hint' | 'retry
   readonly mediaScrub: MediaScrub;
   /** How this node uses each account. */
   accounts(): readonly AccountUse[];
+  /** Members of fleets were added to `parts.accounts`, removed, or given other places. */
+  membersChanged(): void;
   /** Whether this node can poll upstreams for its tasks. */
   readonly pollWatch: Pick<PollWatch, 'stalled' | 'stalledMs'>;
   /** Whether the wall clock can be trusted. */
@@ -82,11 +87,22 @@ export function createEngine(parts: EngineParts): Engine {
       ...learning,
       planAgain: (accountId) => planAgain(activeTasks, accountId, parts.timers),
     });
+  function addAccount(account: Account): void {
+    pool.add(account);
+    // Tasks that wait for the account look again.
+    for (const { task, wake } of activeTasks) if (task.attempt?.accountId === account.id) wake?.();
+  }
   const common = {
     ...parts,
     pool,
+    async openFormer(id: string, server: string) {
+      const account = await parts.openFormer?.(id, server);
+      if (account) addAccount(account);
+      return account;
+    },
     accountStates: pool.states,
     activeTasks,
+    learning,
     tracker,
     stopping: stopping.signal,
   };
@@ -106,6 +122,7 @@ export function createEngine(parts: EngineParts): Engine {
   const clockSteps = createClockSteps(parts);
   const retention = createRetention({ ...parts, leads, clockSteps });
   const signals = createSignals({ ...common, poller });
+  const standby = createStandby(common);
 
   return {
     ...createAcceptance({ ...common, ownership, driver }),
@@ -114,7 +131,8 @@ export function createEngine(parts: EngineParts): Engine {
     retryAccounts: signals.retryAccounts,
     async start() {
       signals.start();
-      await Promise.all([pool.limits.start(), learning.start()]);
+      standby.start();
+      await Promise.all([pool.start(), learning.start()]);
       await ownership.start();
       retention.start();
       mediaScrub.start();
@@ -135,6 +153,10 @@ export function createEngine(parts: EngineParts): Engine {
     },
     mediaScrub,
     accounts: () => usesOf(pool, activeTasks, tracker),
+    membersChanged() {
+      for (const account of parts.accounts) addAccount(account);
+      pool.look();
+    },
     pollWatch,
     clockSteps,
     get unfinished() {
@@ -144,7 +166,9 @@ export function createEngine(parts: EngineParts): Engine {
       ownership.stop();
       pool.admission.stop();
       driver.stop();
-      for (const part of [retention, pollWatch, lateResults, signals]) part.stop();
+      for (const part of [retention, pollWatch, lateResults, signals, standby]) part.stop();
+      // The nodes that take the tasks over plan by it.
+      await learning.stop();
       await handOver(parts, ownership);
       // Submissions in progress are waited for: if interrupted, their outcome would be unknown.
       const finished = Promise.all([driver.idle(), mediaScrub.stop()]).then(() => activeTasks.settle());
@@ -157,7 +181,7 @@ export function createEngine(parts: EngineParts): Engine {
       }
       driver.allowTransfers();
       await handOver(parts, ownership);
-      await Promise.all([pool.limits.stop(), learning.stop()]);
+      await pool.stop();
       parts.timers.close();
     },
   };
@@ -171,7 +195,11 @@ function usesOf(
   const inFlight = new Map<string, number>();
   for (const { place } of activeTasks)
     if (place) inFlight.set(place.account.id, (inFlight.get(place.account.id) ?? 0) + 1);
-  return [...states].map(([id, state]) => ({
+  // A member that was removed is shown until its jobs have ended.
+  const shown = [...states].filter(
+    ([, { account, limiter }]) => !account.member?.isRemoved || limiter.placesUsed() > 0,
+  );
+  return shown.map(([id, state]) => ({
     id,
     inFlight: inFlight.get(id) ?? 0,
     places: state.account.limits.inFlight,
@@ -186,6 +214,7 @@ type Common = EngineParts & {
   readonly pool: AccountPool;
   readonly accountStates: AccountPool['states'];
   readonly activeTasks: ActiveTasks;
+  readonly learning: Learning;
   readonly tracker: Tracker;
   readonly stopping: AbortSignal;
 };
@@ -206,7 +235,13 @@ function createDriving(common: Common, stopping: AbortController) {
     stages: {
       accepted: createAdmit({ ...common, cancellation }),
       submitting: createSubmit({ ...common, duplicates, search, confirm }),
-      running: createPoll({ ...common, poller, cancellation, lateResults }),
+      running: createPoll({
+        ...common,
+        poller,
+        cancellation,
+        lateResults,
+        lostJobs: createLostJobs(common),
+      }),
       storing: createDownload(common),
     },
   });

@@ -18,6 +18,7 @@ const ESSENTIAL: readonly Event['type'][] = [
   'submit_intended',
   'submit_confirmed',
   'submit_refused',
+  'job_lost',
   'upstream_succeeded',
   'stored',
   'failed',
@@ -29,7 +30,7 @@ const ESSENTIAL: readonly Event['type'][] = [
  */
 export function fallbackFor(event: Event): Event | undefined {
   if (event === STUCK || !ESSENTIAL.includes(event.type)) return undefined;
-  if (event.type === 'submit_refused' && event.detail !== undefined) {
+  if ((event.type === 'submit_refused' || event.type === 'job_lost') && event.detail !== undefined) {
     const { detail: _, ...rest } = event;
     return rest;
   }

@@ -1,3 +1,4 @@
+import { isOwnTrouble } from '../providers/http/lostCall.ts';
 import type { Handle, Job, Provider, UpstreamTimes } from '../providers/provider.ts';
 import { UpstreamError } from '../providers/provider.ts';
 import type { WorkTimes } from '../tasks/lifecycle.ts';
@@ -9,10 +10,18 @@ import type { EngineParts } from './parts.ts';
 export function jobOf(
   task: Task,
   { number, idempotencyKey, upstreamModel }: Attempt,
-  { upstreamRequest, openInput }: Pick<EngineParts, 'upstreamRequest' | 'openInput'>,
+  { upstreamRequest, openInput, linkTo }: Pick<EngineParts, 'upstreamRequest' | 'openInput' | 'linkTo'>,
 ): Job {
   const request = upstreamRequest(task) ?? task.request;
-  return { taskId: task.id, attempt: number, idempotencyKey, upstreamModel, request, openInput };
+  return {
+    taskId: task.id,
+    attempt: number,
+    idempotencyKey,
+    upstreamModel,
+    request,
+    openInput,
+    ...(linkTo ? { linkTo } : {}),
+  };
 }
 
 /** Names the job of an attempt upstream; undefined before the upstream has answered with an id. */
@@ -40,6 +49,12 @@ export async function workTimes(
     ...(endedAt === undefined ? {} : { endedAt: endedAt - aheadMs }),
   };
 }
+
+/** Whether a call failed because the upstream did not answer, or was not there. */
+export const isSilence = (error: unknown): boolean =>
+  error instanceof UpstreamError &&
+  !isOwnTrouble(error) &&
+  (error.reason === 'upstream_unavailable' || error.reason === 'upstream_timeout');
 
 /** Any other error than an `UpstreamError` is a bug in the adapter or a lost connection: the outcome is unknown. */
 export function asUpstreamError(error: unknown): UpstreamError {

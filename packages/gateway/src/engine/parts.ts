@@ -6,12 +6,13 @@ import type { RemuxVerdict } from '../media/inspect/remux.job.ts';
 import type { MediaStorage } from '../media/media.ts';
 import type { Log } from '../observability/log.ts';
 import type { Account } from '../providers/account.ts';
+import type { Job } from '../providers/provider.ts';
 import type { Store } from '../store/store.ts';
-import type { InputRef, VideoRequest } from '../tasks/request.ts';
-import type { Task } from '../tasks/task.ts';
+import type { StoredInput } from '../tasks/request.ts';
+import type { Rate, Task } from '../tasks/task.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
-import type { Prior } from '../tracking/estimate.ts';
+import type { Prior } from '../tracking/prior.ts';
 import type { Feed } from './events/feed.ts';
 import type { Tracker } from './tracking/tracker.ts';
 
@@ -31,6 +32,8 @@ export interface EngineSettings {
   readonly maxVideoBytes?: number | undefined;
   /** How long a finished video is kept. */
   readonly retentionMs: number;
+  /** How long events of tasks are kept. */
+  readonly eventRetentionMs: number;
   /** Interval between two stored files whose digest is verified; 0 disables the verification. */
   readonly scrubIntervalMs: number;
   /** How long fetching a result is retried before the result counts as lost. */
@@ -39,6 +42,8 @@ export interface EngineSettings {
 
 /** Inspects a fetched file. It throws for problems of this machine only; a bad file is a verdict. */
 export interface VideoInspector {
+  /** Makes sure that an inspection in the next minute begins at once. */
+  prepare(): Promise<void>;
   probe(path: string): Promise<ProbeVerdict>;
   /** Copies the streams of a video in another container into an MP4, without re-encoding. Deterministic: equal input gives equal output. */
   remux(path: string, outPath: string): Promise<RemuxVerdict>;
@@ -54,21 +59,33 @@ export interface EngineParts {
   readonly cluster: Cluster;
   readonly storage: MediaStorage;
   readonly inspector: VideoInspector;
-  readonly openInput: (input: InputRef) => Promise<Readable>;
+  readonly openInput: (input: StoredInput) => Promise<Readable>;
+  /** See `Job.linkTo`. */
+  readonly linkTo?: (input: StoredInput) => string;
+  /** Members of fleets may be added while the engine runs. */
   readonly accounts: readonly Account[];
+  /** Opens the member of a fleet that had this server when a job was submitted to it, although it is not configured here. Undefined if its fleet is not. */
+  readonly openFormer?: (id: string, server: string) => Promise<Account | undefined>;
   /** How long the task's model usually takes. */
   readonly typicalTime: (task: Task) => Prior;
   /** Whether an account serves the task's model. */
   readonly servedBy: (account: Account, task: Task) => boolean;
+  /** When the account ceases to serve the task's model: milliseconds UTC, or infinity. Undefined if it never served it. */
+  readonly servedUntil: (account: Account, task: Task) => number | undefined;
   /** What the account calls the model that serves the task. */
   readonly upstreamModel: (account: Account, task: Task) => string;
   /** The task's request with all values mapped to ones that the upstream accepts; undefined if its model is no longer in the catalogue. */
-  readonly upstreamRequest: (task: Task) => VideoRequest | undefined;
-  /** Price per second of the delivered format in micro-units; undefined if the price of the requested format applies. */
+  readonly upstreamRequest: (task: Task) => Job['request'] | undefined;
+  /** The rate of what was delivered, at the service that made it; undefined if the price of the task applies. What the upstream reported of its bill is in the attempt. */
   readonly deliveredRate: (
     task: Task,
-    delivered: { readonly width: number; readonly height: number; readonly audio: boolean },
-  ) => number | undefined;
+    delivered: {
+      readonly width: number;
+      readonly height: number;
+      readonly audio: boolean;
+      readonly seconds: number;
+    },
+  ) => Rate | undefined;
   /** The limits of accounts. By default the engine opens them. */
   readonly limits?: Limits;
   /** When jobs are polled. By default the engine learns it. */

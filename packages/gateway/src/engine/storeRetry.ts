@@ -17,7 +17,7 @@ export interface StoreRetry {
 }
 
 interface Failure {
-  readonly event: 'task.write_failed' | 'task.read_failed';
+  readonly event: 'task.write_failed' | 'task.read_failed' | 'task.confirm_failed';
   readonly err: unknown;
   /** The transition that could not be written. */
   readonly transition?: string;

@@ -12,6 +12,7 @@ import {
   msBetween,
   systemClock,
 } from '../time/clock.ts';
+import type { Health } from './health.ts';
 import { type AccountDemand, type AccountLimiter, type Limits, submitRate } from './limits.ts';
 
 /** An upstream account as this node uses it: its limiter, back-off and circuit breaker. */
@@ -22,7 +23,7 @@ export interface AccountState {
   readyIn(): number | undefined;
   /** A task is about to be submitted: takes a permit, and reserves a place until the intent is written. */
   take(taskId: string): void;
-  /** Places in use, as a fraction of all. */
+  /** Places in use once another task has one, as a fraction of all. So the larger of two idle accounts is the less loaded. */
   load(): number;
   /** Whether the account is backing off after a failure, or only probed with one submission at a time. */
   blocked(): boolean;
@@ -30,6 +31,8 @@ export interface AccountState {
   trouble(): { readonly reason: Reason | undefined; readonly retryAt: number | undefined } | undefined;
   /** Ends the back-off: the next task probes the account at once. */
   retry(): void;
+  /** Looks whether the server of a fleet's member still answers, after a call that failed. */
+  checkHealth(): void;
   /** Records a failure of the account rather than of the task: no submissions for a while. */
   backOff(error: UpstreamError): void;
   /** Records a submission that shows that the upstream works. */
@@ -38,6 +41,8 @@ export interface AccountState {
   cancelSubmit(): void;
   /** Called whenever a place or a permit may have become free, or the account recovers. */
   onReady(listener: () => void): void;
+  /** Ends its checks. */
+  stop(): void;
 }
 
 export interface AccountStateParts {
@@ -47,6 +52,8 @@ export interface AccountStateParts {
   readonly clock: MonotonicClock;
   readonly wall?: Clock;
   readonly random?: () => number;
+  /** Opens the health of a fleet's member. Others have none: the next task shows whether they answer. */
+  readonly health?: ((changed: () => void) => Health) | undefined;
 }
 
 /** Back-off after the first of consecutive failures, doubling up to the maximum. Milliseconds. */
@@ -77,21 +84,26 @@ export function createAccountState(parts: AccountStateParts): AccountState {
     if (until > blockedUntil) retryAt = wall.now() + waitMs;
     blockedUntil = latest(blockedUntil, until);
   };
+  const health = parts.health?.(announce);
   const isBackingOff = () => blockedUntil > clock.monotonic();
-  const blocked = () => failures > 0 || isBackingOff();
+  const isDown = () => health?.isDown === true;
+  const blocked = () => failures > 0 || isBackingOff() || isDown();
   limiter.onChange(announce);
   permits.onReady(announce);
   limiter.onTrouble((trouble: AccountTrouble) => {
     failures = trouble.failures === 0 ? 0 : Math.max(failures, trouble.failures);
     reason = isReason(trouble.reason) ? trouble.reason : undefined;
-    if (trouble.waitMs > 0) block(trouble.waitMs);
+    if (trouble.waitMs > 0) {
+      block(trouble.waitMs);
+      health?.check();
+    }
     announce();
   });
 
   /** How many tasks could be submitted now if the rate allowed it. */
   function wanted(): number {
     const places = Math.max(0, account.limits.inFlight - limiter.placesUsed());
-    const most = isBackingOff() ? 0 : failures > 0 ? Math.min(places, 1 - submitting) : places;
+    const most = isBackingOff() || isDown() ? 0 : failures > 0 ? Math.min(places, 1 - submitting) : places;
     if (most <= 0) return 0;
     const waiting = demand().reduce((sum, tasks) => sum + tasks.waiting, 0);
     // A permit that nobody can take is lost to the other nodes, too.
@@ -103,7 +115,7 @@ export function createAccountState(parts: AccountStateParts): AccountState {
     limiter,
     readyIn() {
       const place = limiter.placeReadyIn();
-      if (place === undefined) return undefined;
+      if (place === undefined || isDown()) return undefined;
       if (failures > 0 && submitting > 0) return undefined;
       const wait = Math.max(place, msBetween(clock.monotonic(), blockedUntil));
       // A permit that is asked for now would be lost by then.
@@ -116,11 +128,18 @@ export function createAccountState(parts: AccountStateParts): AccountState {
       limiter.beginIntent(taskId);
       submitting += 1;
     },
-    load: () => limiter.placesUsed() / account.limits.inFlight,
+    load: () => (limiter.placesUsed() + 1) / account.limits.inFlight,
     blocked,
-    trouble: () => (blocked() ? { reason, retryAt: isBackingOff() ? retryAt : undefined } : undefined),
+    trouble() {
+      if (!blocked()) return undefined;
+      const checkIn = health?.nextCheckIn();
+      if (checkIn !== undefined) return { reason: 'upstream_unavailable', retryAt: wall.now() + checkIn };
+      return { reason, retryAt: isBackingOff() ? retryAt : undefined };
+    },
+    checkHealth: () => health?.check(),
     retry() {
       blockedUntil = LONG_AGO;
+      health?.check();
       announce();
     },
     backOff(error) {
@@ -129,6 +148,7 @@ export function createAccountState(parts: AccountStateParts): AccountState {
       const wait = backOffMs(error, failures, random);
       reason = error.reason;
       block(wait);
+      health?.check();
       limiter.report({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
       announce();
     },
@@ -145,6 +165,7 @@ export function createAccountState(parts: AccountStateParts): AccountState {
     onReady(listener) {
       listeners.push(listener);
     },
+    stop: () => health?.stop(),
   };
 }
 

@@ -19,6 +19,10 @@ export interface Admission {
   remove(waiter: Waiter): boolean;
   /** The queued tasks that could use the account, by key. */
   demand(account: AccountState): readonly Demand[];
+  /** Another account may be used. */
+  add(account: AccountState): void;
+  /** Looks at all keys, because it has changed which accounts may be used. */
+  look(): void;
   /** Stops admitting tasks. */
   stop(): void;
 }
@@ -45,13 +49,19 @@ interface Choice {
  * After each look at all keys no task can be admitted before `wakeAt`, or before an account tells that it is ready. So a task that
  * joins is compared with nobody: behind the first of its queue it waits, and as the first one it is admitted if an account is ready.
  */
-export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): Admission {
+export function createAdmission({ timers, mayUse, ...parts }: AdmissionParts): Admission {
+  const accounts: AccountState[] = [];
   /** The order of the map is the order of turns. */
   const byKey = new Map<string, QueuesByModel>();
   let cancelWake: (() => void) | undefined;
   let wakeAt: Moment | undefined;
   let stopped = false;
-  for (const state of accounts) state.onReady(pump);
+  for (const state of parts.accounts) use(state);
+
+  function use(state: AccountState): void {
+    accounts.push(state);
+    state.onReady(pump);
+  }
 
   /** The account that is ready first; among equals, the least loaded one. */
   function choose(waiter: Waiter): Choice | undefined {
@@ -161,6 +171,11 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
         return project === undefined ? [] : [{ project, key, priority: 0, waiting }];
       });
     },
+    add(state) {
+      use(state);
+      pump();
+    },
+    look: pump,
     stop() {
       stopped = true;
     },

@@ -52,8 +52,8 @@ export interface Limits {
   permitsOf(accountId: string): OpenPermits;
   /** Why nothing is submitted to any account; undefined if there is no such reason. A public sentence. */
   warning(): string | undefined;
-  /** Reads what is stored about the accounts that were opened. */
-  start(): Promise<void>;
+  /** Reads what is stored about the accounts that were opened, or about these that were opened since. */
+  start(accounts?: readonly string[]): Promise<void>;
   /** Resolves when nothing is being written any more. */
   stop(): Promise<void>;
 }

@@ -33,12 +33,13 @@ export function createLocalLimits(parts: LocalParts): Limits {
     },
     permitsOf: () => localPermits(timers),
     warning: () => undefined,
-    async start() {
+    async start(ids = [...accounts.keys()]) {
       const now = clock.now();
-      // A clock that was set back does not extend it.
-      for (const { account, taskId, until } of await store.lingeringPlaces(now))
-        accounts.get(account)?.linger(taskId, Math.min(LINGER_MS, until - now));
-      for (const stored of await store.troubles([...accounts.keys()]))
+      for (const { account, taskId, until } of await store.lingeringPlaces(now)) {
+        // A clock that was set back does not extend it.
+        if (ids.includes(account)) accounts.get(account)?.linger(taskId, Math.min(LINGER_MS, until - now));
+      }
+      for (const stored of await store.troubles(ids))
         accounts.get(stored.account)?.learnTrouble(troubleAtStart(stored));
     },
     async stop() {
@@ -64,7 +65,6 @@ export interface LocalAccountParts extends Pick<LocalParts, 'clock' | 'timers'> 
 /** Keeps the limits of one account in this process. */
 export function localAccount(account: Account, parts: LocalAccountParts): LocalAccount {
   const { store, clock, timers, report } = parts;
-  const { inFlight: limit } = account.limits;
   /** The tasks of this node that have a place. */
   const own = new Set<string>();
   /** Ended tasks whose places linger, with what cancels the end of each. */
@@ -95,12 +95,12 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
   return {
     openPermits: localPermits(timers),
     placesUsed,
-    placeReadyIn: () => (placesUsed() < limit ? 0 : undefined),
+    placeReadyIn: () => (placesUsed() < account.limits.inFlight ? 0 : undefined),
     beginIntent: (taskId) => void own.add(taskId),
     async intend(move) {
       const { id } = move.task;
       // Of a task that has begun, the place is counted already.
-      if (!own.has(id) && placesUsed() >= limit) return 'no_place';
+      if (!own.has(id) && placesUsed() >= account.limits.inFlight) return 'no_place';
       own.add(id);
       if (await store.commit(move)) return 'written';
       free(id);

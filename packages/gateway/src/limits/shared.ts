@@ -136,12 +136,12 @@ function sharedAccount(
 ): AccountLimiter {
   const { places, reservations, reports } = parts;
   const { id } = entry.account;
-  const limit = Math.min(entry.account.limits.inFlight, MOST_PLACES);
+  const limit = () => Math.min(entry.account.limits.inFlight, MOST_PLACES);
   return {
     openPermits: reservations.permitsOf(id),
     placesUsed: () => entry.placesUsed + entry.intending.size,
     placeReadyIn() {
-      if (places.isKnown() && entry.placesUsed + entry.intending.size < limit)
+      if (places.isKnown() && entry.placesUsed + entry.intending.size < limit())
         return Math.max(0, msBetween(timers.monotonic(), entry.tryFrom));
       places.wantPlace(entry);
       return undefined;
@@ -149,8 +149,9 @@ function sharedAccount(
     beginIntent: (taskId) => void entry.intending.add(taskId),
     async intend(move) {
       const { answers } = entry;
-      const outcome = await store.intend(move, limit);
-      if (outcome === 'no_place' && entry.answers === answers) places.learn(id, limit);
+      const most = limit();
+      const outcome = await store.intend(move, most);
+      if (outcome === 'no_place' && entry.answers === answers) places.learn(id, most);
       entry.intending.delete(move.task.id);
       // Until now the task was counted twice, and the same statement may have freed places.
       places.announceIfFree(entry);

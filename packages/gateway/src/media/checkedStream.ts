@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline, type Readable, Transform } from 'node:stream';
+import { unreadStream } from '../net/unreadStream.ts';
 
 /** The length and digest that a stream must have. */
 export interface ExpectedBytes {
@@ -40,7 +41,7 @@ export function checkedStream(
   });
   // An error in either stream destroys the other. The reader sees it on the stream that it was given.
   pipeline(source, checked, () => undefined);
-  return checked;
+  return unreadStream(checked);
 }
 
 /** Reads a stream to its end and returns its length and hex SHA-256. */

@@ -43,7 +43,15 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   jpg: 'image/jpeg',
   png: 'image/png',
   webp: 'image/webp',
+  mov: 'video/quicktime',
+  webm: 'video/webm',
+  wav: 'audio/wav',
+  mp3: 'audio/mpeg',
 };
+
+/** The extension of files of a content type. */
+export const extensionOf = (contentType: string): string =>
+  Object.entries(CONTENT_TYPES).find(([, type]) => type === contentType)?.[0] ?? 'bin';
 
 /** The content type of a key, for storages that store one with each object. */
 export const contentTypeOf = (key: string): string =>

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ContentCredentials } from '../tasks/task.ts';
 
 /** Stores the bytes of videos and images. Keys are generated (`video/<id>.mp4`) and never come from a caller. */
 export interface MediaStorage {
@@ -78,4 +79,6 @@ export interface Probe {
   readonly videoCodec: string;
   readonly audioCodec?: string;
   readonly fps: number;
+  /** Unknown in a note of an earlier version. */
+  readonly contentCredentials?: ContentCredentials;
 }

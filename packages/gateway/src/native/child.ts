@@ -38,9 +38,14 @@ async function runJob({ job, input }: JobMessage): Promise<ChildMessage> {
 }
 
 function failed(error: unknown): ChildMessage {
-  return error instanceof Error
-    ? { type: 'failed', message: error.message, ...(error.stack ? { stack: error.stack } : {}) }
-    : { type: 'failed', message: String(error) };
+  if (!(error instanceof Error)) return { type: 'failed', message: String(error) };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return {
+    type: 'failed',
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    ...(error.stack ? { stack: error.stack } : {}),
+  };
 }
 
 function tell(message: ChildMessage): void {

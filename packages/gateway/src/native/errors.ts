@@ -22,11 +22,17 @@ export class NativeTimeout extends Error {
   }
 }
 
-/** The job threw an error; the child goes on. `stack` is from the child. */
+/** The job threw an error; the child goes on. `stack` is from the child, and `code` that of a system error. */
 export class NativeJobError extends Error {
-  constructor(message: string, stack?: string) {
+  readonly code: string | undefined;
+
+  constructor(
+    message: string,
+    { stack, code }: { stack?: string | undefined; code?: string | undefined } = {},
+  ) {
     super(message);
     this.name = 'NativeJobError';
+    this.code = code;
     if (stack !== undefined) this.stack = stack;
   }
 }

@@ -8,7 +8,7 @@ export interface JobMessage {
 export type ChildMessage =
   | { readonly type: 'progress'; readonly percent: number }
   | { readonly type: 'done'; readonly output: unknown }
-  | { readonly type: 'failed'; readonly message: string; readonly stack?: string };
+  | { readonly type: 'failed'; readonly message: string; readonly code?: string; readonly stack?: string };
 
 /** What a job module can report while it runs. */
 export interface JobContext {

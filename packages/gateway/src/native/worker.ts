@@ -64,7 +64,7 @@ export function createWorker({ onFree, onGone }: WorkerParts): Worker {
     const { resolve, reject } = job;
     rest();
     if (message.type === 'done') resolve(message.output);
-    else reject(new NativeJobError(message.message, message.stack));
+    else reject(new NativeJobError(message.message, message));
     onFree();
   }
 

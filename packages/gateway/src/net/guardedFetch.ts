@@ -30,12 +30,16 @@ export interface GuardedRequest {
   /** Whether to read the body of a successful response, by its content type (empty if it has none). */
   readonly accept?: (contentType: string) => boolean;
   readonly signal?: AbortSignal;
+  /** The timeout of this fetch in place of the general one. Milliseconds. */
+  readonly timeoutMs?: number;
+  /** Takes the body of a successful response piece by piece, in place of the answer. What it throws is thrown. */
+  readonly into?: (pieces: AsyncIterable<Buffer>) => Promise<void>;
 }
 
 export interface GuardedAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Empty unless the status is 2xx. */
+  /** Empty unless the status is 2xx, and if it went elsewhere. */
   readonly body: Buffer;
   /** The URL after all redirects. */
   readonly url: string;
@@ -101,7 +105,7 @@ export function createGuardedFetch({
   }
 
   return async (url, asked) => {
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const timeout = AbortSignal.timeout(asked.timeoutMs ?? timeoutMs);
     const signal = asked.signal ? AbortSignal.any([asked.signal, timeout]) : timeout;
     try {
       const { answer, url: end } = await unlessAborted(signal, follow(url, asked, signal));
@@ -113,6 +117,7 @@ export function createGuardedFetch({
       };
     } catch (error) {
       asked.signal?.throwIfAborted();
+      if (error instanceof NotTaken) throw error.cause;
       if (error instanceof FetchError) throw error;
       throw new FetchError(problemOf(error, timeout), undefined, error);
     }
@@ -164,16 +169,45 @@ async function readBody(answer: Dispatcher.ResponseData, asked: GuardedRequest):
     if (asked.accept && !asked.accept(contentType)) throw new FetchError('wrong_type', contentType);
     if (Number(headers['content-length']) > asked.maxBytes) throw new FetchError('too_large');
 
-    const pieces: Buffer[] = [];
-    let length = 0;
-    for await (const piece of body) {
-      length += piece.length;
-      if (length > asked.maxBytes) throw new FetchError('too_large');
-      pieces.push(piece);
-    }
-    return Buffer.concat(pieces);
+    const pieces = limited(body, asked.maxBytes);
+    if (!asked.into) return Buffer.concat(await Array.fromAsync(pieces));
+    await pass(pieces, asked.into);
+    return Buffer.alloc(0);
   } finally {
     discard(answer);
+  }
+}
+
+/** The receiver of a body failed, which says nothing about the URL. */
+class NotTaken extends Error {}
+
+/** Gives the pieces to `into`. Throws `NotTaken` for an error that is not one of the body. */
+async function pass(
+  pieces: AsyncIterable<Buffer>,
+  into: (pieces: AsyncIterable<Buffer>) => Promise<void>,
+): Promise<void> {
+  let broken: unknown;
+  async function* watched(): AsyncGenerator<Buffer> {
+    try {
+      yield* pieces;
+    } catch (error) {
+      broken = error;
+      throw error;
+    }
+  }
+  try {
+    await into(watched());
+  } catch (error) {
+    throw error === broken ? error : new NotTaken('not taken', { cause: error });
+  }
+}
+
+async function* limited(body: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
+  let length = 0;
+  for await (const piece of body) {
+    length += piece.length;
+    if (length > maxBytes) throw new FetchError('too_large');
+    yield piece;
   }
 }
 

@@ -4,7 +4,12 @@
  */
 export const LOG_EVENTS = {
   'account.missing': 'A task needs an account that is not configured any more. Configure it again.',
+  'account.open_failed': 'A member of a fleet that is not configured here cannot be opened to finish a job.',
+  'account.reachable': 'The server of a fleet answers again.',
   'account.retry_failed': 'Cannot read which accounts an operator wants retried.',
+  'account.serves_nothing':
+    'An account serves no model. Its service has ended those of the catalogue, or it needs `models`.',
+  'account.unreachable': 'The server of a fleet does not answer. It gets no tasks until it does.',
   'clock.believed': 'The wall clock stayed ahead for a day; it counts as right now.',
   'clock.stepped': 'The wall clock was set forward. Nothing is removed because of its age meanwhile.',
   'cluster.listener_failed': 'A handler of cluster messages threw. This is a bug.',
@@ -13,9 +18,17 @@ export const LOG_EVENTS = {
   'config.loopback_host':
     'Several nodes, and `ONETAKE_HOST` is a loopback address: only this machine reaches the node.',
   'config.no_public_url': 'Several nodes, and no `ONETAKE_PUBLIC_URL`: links lead to single nodes.',
+  'config.needs_restart':
+    'The settings file has changes that a running gateway does not take over. `changes` names them; the next start does.',
+  'config.reload_failed':
+    'The settings file was changed and is not valid, or is missing. The gateway goes on with what it has.',
+  'config.reloaded': 'The settings file was changed; the members of fleets are as it says.',
+  'config.variable_unused':
+    'Environment variables of a provider are set and no account uses them. `variables` names them, and the text says what to write to use them.',
   'download.failed': 'A download of a finished video failed; it is retried until its patience ends.',
   'download.restarted': 'A download could not be resumed and starts from the first byte.',
   'download.too_large': 'A video has more bytes than allowed; its task fails.',
+  'events.read_failed': 'Cannot read the event log; retrying.',
   'gateway.drain_timed_out': 'The drain took longer than allowed. The next start resumes what is left.',
   'gateway.draining': 'The gateway stops accepting and finishes what it must not cut short.',
   'gateway.listening': 'The gateway serves.',
@@ -34,7 +47,6 @@ export const LOG_EVENTS = {
   'media.damaged': 'A stored file is damaged or missing. It is repaired where that is possible.',
   'media.lost': 'A stored file cannot be repaired.',
   'media.mark_failed': 'Cannot record that a stored file is damaged.',
-  'media.poster_failed': 'Cannot make a poster. It is tried again later.',
   'media.read_failed': 'Cannot read a stored video; it is downloaded again.',
   'media.repair_failed': 'Repairing a stored file failed; it is tried again.',
   'media.repaired': 'A stored file is whole again.',
@@ -100,12 +112,16 @@ export const LOG_EVENTS = {
     'The upstream accepted a task that had ended meanwhile, and may bill a job that nobody follows.',
   'upstream.job_erased':
     'A job finished while it was being cancelled, and the upstream erased it. It may bill the job.',
+  'upstream.job_lost':
+    'A server of a fleet was silent for too long, or does not know the job any more. The task fails, or is submitted again if `again` says so.',
   'upstream.job_missing':
     'The upstream does not know a job that it accepted; it is polled until the deadline.',
   'upstream.job_taken': 'An upstream job that looked like this task already belongs to another task.',
   'upstream.late_submit_failed': 'A submission that was given up has failed, or its id cannot be stored.',
   'upstream.list_refused':
     'The upstream refuses to list jobs, or its list is of no use; they are polled one by one.',
+  'upstream.no_video':
+    'A job of a declared provider succeeded, but its answer has no video; it is polled again until its task expires. Check `job.result` of the file.',
   'upstream.package_changed': 'A job was started with another version of its AI SDK package.',
   'upstream.parameter_dropped':
     'An AI SDK package did not send a parameter. The catalogue entry promises more than the package does.',

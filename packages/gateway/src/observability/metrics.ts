@@ -82,6 +82,8 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
       labelNames: ['account'],
       registers,
       collect() {
+        // Members of fleets come and go.
+        this.reset();
         for (const use of accounts()) this.set({ account: use.id }, read(use));
       },
     });

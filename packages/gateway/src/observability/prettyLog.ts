@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { valueOfJson } from '../tasks/text.ts';
 
 const Line = z.looseObject({ level: z.string(), time: z.string(), msg: z.string().catch('') });
 const Failure = z.looseObject({ stack: z.string() });
@@ -8,7 +9,7 @@ const COLOURS: Readonly<Record<string, number>> = { debug: 36, info: 32, warn: 3
 /** Formats a JSON log line for reading on a terminal. */
 export function prettyLine(colour: boolean): (line: string) => string {
   return (line) => {
-    const parsed = Line.safeParse(jsonOf(line));
+    const parsed = Line.safeParse(valueOfJson(line));
     if (!parsed.success) return line;
     const { level, time, msg, err, ...facts } = parsed.data;
     const failure = Failure.safeParse(err);
@@ -29,14 +30,6 @@ export function prettyLine(colour: boolean): (line: string) => string {
       : '';
     return `${words.join('  ')}${stack}\n`;
   };
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 const painted = (text: string, code: number | undefined): string =>

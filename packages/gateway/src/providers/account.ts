@@ -6,11 +6,27 @@ export interface Account extends ModelServer {
   /** Stable name, stored with every attempt: `preview`, `openai-main`. */
   readonly id: string;
   readonly provider: Provider;
+  /** The places of a fleet's member may change while the gateway runs. */
   readonly limits: AccountLimits;
   /** Default: `balanced`. */
   readonly tracking?: Tracking | undefined;
   /** The upstream is this node itself, so no other node shares its limits. */
   readonly local?: boolean;
+  /** Set for each member of a fleet. */
+  readonly member?: FleetMember;
+}
+
+/** An account that is one of several servers of one's own, which are configured as one account. */
+export interface FleetMember {
+  readonly fleet: string;
+  /** The base URL of its server, which is stored with every attempt. */
+  readonly server: string;
+  /** How long its server may be out of reach, or not know a job, before the job counts as lost. */
+  readonly lostAfterMs: number;
+  /** Whether a job that is lost, or a submission whose outcome is unknown, is made again. Default: as for all accounts. */
+  readonly resubmitUnknown?: boolean | undefined;
+  /** Whether it is not configured any more, or only elsewhere, and finishes its jobs. Changes while the gateway runs. */
+  readonly isRemoved?: boolean;
 }
 
 /**

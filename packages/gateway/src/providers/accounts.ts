@@ -2,14 +2,9 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { plainWords } from '../catalogue/validate/plainWords.ts';
 import { isHeaderValue, NO_HEADER_VALUE } from '../settingSchemas.ts';
-import type { CommonAccount, Environment, EnvironmentAccount, ProviderDefinition } from './definition.ts';
-
-/** A configured account, checked by its definition and with its secrets read. */
-export interface ConfiguredAccount {
-  readonly id: string;
-  readonly definition: ProviderDefinition<CommonAccount>;
-  readonly account: CommonAccount;
-}
+import type { CommonAccount, ConfiguredAccount, Environment, ProviderDefinition } from './definition.ts';
+import { environmentAccounts, type UnusedVariables, unusedVariables } from './environment.ts';
+import { ACCOUNT_NAME, asMember, NAME_RULE, readFleet, sameServers, type WrittenAccount } from './fleet.ts';
 
 interface Reading {
   /** `accounts` of onetake.yaml. */
@@ -17,71 +12,91 @@ interface Reading {
   readonly env: Environment;
   readonly definitions: readonly ProviderDefinition<CommonAccount>[];
   readonly readFile?: (path: string) => string;
+  /** `false`: secrets need not be there and are not read, so that no provider can be called. Default: true. */
+  readonly readSecrets?: boolean;
+}
+
+interface ReadAccounts {
+  readonly accounts: ConfiguredAccount[];
+  readonly problems: string[];
+  readonly unused: readonly UnusedVariables[];
 }
 
 const MAPPING = z.record(z.string(), z.unknown());
 /** The account of the built-in renderer. It exists without being configured. */
 export const BUILT_IN = 'preview';
-const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
  * Reads the accounts of onetake.yaml. For each provider without one there, reads the accounts that plain environment variables
- * make. `problems` lists everything that is wrong.
+ * make. `problems` lists everything that is wrong, `unused` the variables that are set in vain.
  */
-export function readAccounts({ file, env, definitions, readFile = readText }: Reading): {
-  accounts: ConfiguredAccount[];
-  problems: string[];
-} {
+export function readAccounts({
+  file,
+  env,
+  definitions,
+  readFile = readText,
+  readSecrets = true,
+}: Reading): ReadAccounts {
   const problems: string[] = [];
   const accounts: ConfiguredAccount[] = [];
-  const secret = secretType(env, readFile);
+  const unused: UnusedVariables[] = [];
+  const secret = readSecrets ? secretType(env, readFile) : SECRET_PLACE.transform(() => 'not read');
 
-  function add(
-    id: string,
-    definition: ProviderDefinition<CommonAccount>,
-    members: unknown,
-    where: string,
-    variables: Environment = {},
-  ): void {
-    const parsed = definition.schema(secret).safeParse(members, { error: plainWords });
-    if (parsed.success) accounts.push({ id, definition, account: parsed.data });
-    else
+  function add(definition: ProviderDefinition<CommonAccount>, written: WrittenAccount): void {
+    const { id, settings, placeOf, member } = written;
+    const parsed = definition.schema(secret).safeParse(settings, { error: plainWords });
+    if (!parsed.success) {
+      problems.push(...parsed.error.issues.map(({ path, message }) => `${placeOf(path)}: ${message}`));
+      return;
+    }
+    const checked = { id, definition, account: parsed.data };
+    const account = member ? asMember(checked, member) : checked;
+    if (account) accounts.push(account);
+    else {
+      const advice = definition.withoutFleet === undefined ? '' : ` ${definition.withoutFleet}`;
       problems.push(
-        ...parsed.error.issues.map(({ path, message }) => `${placeOf(path, where, variables)}: ${message}`),
+        `${placeOf(['members'])}: are for servers of your own, not for accounts of a service.${advice}`,
       );
+    }
   }
 
-  const named = MAPPING.safeParse(file ?? {});
-  if (!named.success) problems.push('accounts: must be a mapping from names to accounts.');
-  for (const [id, written] of Object.entries(named.data ?? {})) {
+  const written = MAPPING.safeParse(file ?? {});
+  if (!written.success) problems.push('accounts: must be a mapping from names to accounts.');
+  for (const [id, members] of Object.entries(written.data ?? {})) {
     const where = `accounts.${id}`;
-    const account = MAPPING.safeParse(written);
+    const account = MAPPING.safeParse(members);
     if (!account.success) {
       problems.push(`${where}: must be a mapping, with provider and what the provider needs.`);
       continue;
     }
-    const { provider, ...members } = account.data;
+    const { provider, ...settings } = account.data;
     const definition = definitions.find((candidate) => candidate.id === provider);
-    if (!NAME.test(id)) problems.push(`${where}: a name may hold lower case letters, digits, - and _ only.`);
+    if (!ACCOUNT_NAME.test(id)) problems.push(`${where}: ${NAME_RULE}.`);
     if (id === BUILT_IN)
       problems.push(`${where}: this is the name of the built-in renderer; choose another one.`);
-    if (definition) add(id, definition, members, where);
-    else
+    if (definition) {
+      const fleet = readFleet(id, settings);
+      problems.push(...fleet.problems);
+      for (const account of fleet.accounts) add(definition, account);
+    } else
       problems.push(`${where}.provider: must be one of ${definitions.map((known) => known.id).join(', ')}.`);
   }
   const ofFile = [...accounts];
+  const named = variablesNamedIn(written.data);
   for (const definition of definitions) {
-    const named = ofFile.filter((account) => account.definition === definition);
-    const { env: recorded, used } = recording(env);
-    for (const { id, members, replacedBy } of environmentAccounts(definition, recorded)) {
-      if (named.some(({ account }) => replacedBy(account))) continue;
+    const own = ofFile.filter((account) => account.definition === definition);
+    const { made, read } = environmentAccounts(definition, env);
+    const kept = made.filter(({ replacedBy }) => !own.some(({ account }) => replacedBy(account)));
+    for (const { id, members, variableOf } of kept) {
       const where = `the ${id} account of the environment`;
       if (!ofFile.some((account) => account.id === id))
-        add(id, definition, members, where, variablesOf(members, used()));
+        add(definition, { id, settings: members, placeOf: placeIn(where, variableOf) });
       else problems.push(`${where}: accounts.${id} has this name already; give that account another one.`);
     }
+    unused.push(...unusedVariables({ definition, env, made, read, kept, ofFile: own, named }));
   }
-  return { accounts, problems };
+  // Members of a fleet may share what is wrong.
+  return { accounts, problems: [...new Set([...problems, ...sameServers(accounts)])], unused };
 }
 
 /** The only catalogue ids that an account serves, each with the upstream's name if the account sets one. */
@@ -92,52 +107,30 @@ export function modelsOf({ models }: CommonAccount): ReadonlyMap<string, string 
     : new Map(Object.entries(models));
 }
 
-function environmentAccounts(
-  definition: ProviderDefinition<CommonAccount>,
-  env: Environment,
-): readonly EnvironmentAccount<CommonAccount>[] {
-  const made = definition.fromEnvironment(env);
-  if (made === undefined) return [];
-  // An array's type guard does not narrow a readonly one.
-  if (Array.isArray(made)) return made as readonly EnvironmentAccount<CommonAccount>[];
-  return [{ id: definition.id, members: { ...made }, replacedBy: () => true }];
-}
-
-/** An environment that remembers which of its variables were read. */
-function recording(env: Environment): { env: Environment; used(): Environment } {
-  const names = new Set<string>();
-  const get = (target: Environment, name: string) => {
-    names.add(name);
-    return target[name];
+/** Where the operator finds a member of an account of the environment: its variable, if it has one. */
+const placeIn =
+  (where: string, variables: Environment) =>
+  (path: readonly PropertyKey[]): string => {
+    const variable = variables[String(path[0])];
+    if (variable === undefined) return [where, ...path].map(String).join('.');
+    return `${variable} (${path.map(String).join('.')} of ${where})`;
   };
-  return {
-    env: new Proxy(env, { get }),
-    used: () => Object.fromEntries([...names].map((name) => [name, env[name]])),
-  };
-}
 
-/** The variable that each member of an account of the environment was taken from. Secrets name theirs. */
-function variablesOf(members: Record<string, unknown>, used: Environment): Environment {
-  const variableWith = (value: unknown) => Object.keys(used).find((name) => value && used[name] === value);
-  return Object.fromEntries(Object.entries(members).map(([member, value]) => [member, variableWith(value)]));
-}
-
-/** Where the operator finds a member: its variable, or its path in the file. */
-function placeOf(path: readonly PropertyKey[], where: string, variables: Environment): string {
-  const variable = variables[String(path[0])];
-  if (variable === undefined) return [where, ...path].map(String).join('.');
-  return `${variable} (${path.map(String).join('.')} of ${where})`;
+/** The variables that a part of the file names as the places of secrets. */
+function variablesNamedIn(value: unknown): ReadonlySet<string> {
+  if (typeof value !== 'object' || value === null) return new Set();
+  const own = 'env' in value && typeof value.env === 'string' ? [value.env] : [];
+  return new Set([...own, ...Object.values(value).flatMap((member) => [...variablesNamedIn(member)])]);
 }
 
 /** The file names where a secret is. It never holds the secret itself, because files are copied and shown around. */
+const SECRET_PLACE = z.union(
+  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+  { error: 'must be {env: NAME} or {file: PATH}, never the secret itself' },
+);
+
 function secretType(env: Environment, readFile: (path: string) => string): z.ZodType<string> {
-  const place = z.union(
-    [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
-    {
-      error: 'must be {env: NAME} or {file: PATH}, never the secret itself',
-    },
-  );
-  return place.transform((from, context) => {
+  return SECRET_PLACE.transform((from, context) => {
     let value: string | undefined;
     try {
       value = 'env' in from ? env[from.env] : readFile(from.file);

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { unreadStream } from '../net/unreadStream.ts';
 import type { Log } from '../observability/log.ts';
 import { afterExactly, type Timers } from '../time/timers.ts';
 import { type OpenedResult, type Provider, type Submitted, UpstreamError } from './provider.ts';
@@ -93,7 +94,19 @@ function createBounds({ account, log, after = afterExactly }: BoundParts) {
  */
 export function boundCalls(provider: Provider, parts: BoundParts): Provider {
   const { bound, boundStream } = createBounds(parts);
-  const { pollMany, resume, cancel, find, discard, verifyCallback, onHint, upstreamTime } = provider;
+  const {
+    pollMany,
+    chooseJobs,
+    resume,
+    cancel,
+    find,
+    discard,
+    verifyCallback,
+    onHint,
+    upstreamTime,
+    reach,
+    nobodysId,
+  } = provider;
   return {
     submit(job, { signal, maySend }) {
       let isAbandoned = false;
@@ -108,6 +121,7 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
         },
       );
     },
+    refusedOptions: (request, upstreamModel) => provider.refusedOptions(request, upstreamModel),
     poll: (handle, signal) => bound('poll', signal, () => provider.poll(handle, signal)),
     async open(handle, result, offset, signal) {
       const make = () => provider.open(handle, result, offset, signal);
@@ -115,7 +129,7 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
         late.then(drop, () => undefined);
         return giveUp();
       });
-      boundStream(opened.stream, signal);
+      boundStream(unreadStream(opened.stream), signal);
       return opened;
     },
     close: () =>
@@ -128,6 +142,8 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
     ...(pollMany && {
       pollMany: (handles, signal) => bound('pollMany', signal, () => pollMany(handles, signal)),
     }),
+    ...(chooseJobs && { chooseJobs }),
+    ...(nobodysId && { nobodysId }),
     ...(resume && { resume: (job) => bound('resume', undefined, () => resume(job)) }),
     ...(cancel && { cancel: (handle, signal) => bound('cancel', signal, () => cancel(handle, signal)) }),
     ...(find && { find: (attempt, signal) => bound('find', signal, () => find(attempt, signal)) }),
@@ -139,6 +155,7 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
     ...(upstreamTime && {
       upstreamTime: () => bound('upstreamTime', undefined, upstreamTime),
     }),
+    ...(reach && { reach: () => bound('reach', undefined, reach) }),
   };
 }
 

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import type { Protocol } from '../catalogue/providerInfo.ts';
 import type { Log } from '../observability/log.ts';
 import type { Clock } from '../time/clock.ts';
-import { type AccountLimits, TRACKING, type Tracking } from './account.ts';
+import { type AccountLimits, type FleetMember, TRACKING, type Tracking } from './account.ts';
 import type { OpenHttp } from './http/upstreamHttp.ts';
 import type { Abilities, Provider } from './provider.ts';
 import type { OpenPermits } from './rates/permits.ts';
@@ -43,10 +44,12 @@ export interface OpenedAccount {
   readonly provider: Provider;
   /** The `provider` of the catalogue entries that it serves, if one definition opens accounts of several providers. Default: the definition's id. */
   readonly providerId?: string;
-  /** The provider's region or service, if they name models differently. */
-  readonly region?: string;
-  /** Whether this is the provider's own service, which no longer has the models that the catalogue marks as retired. */
-  readonly retiresModels: boolean;
+  /** The provider's service or region that the account uses, as the catalogue's entries name it. */
+  readonly service?: string;
+  /** Whether the provider itself runs it. Somebody else's server that speaks the protocol may have any model. */
+  readonly official: boolean;
+  /** The protocols (`protocol` of an entry) that it speaks besides its provider's usual one. Default: all. */
+  readonly protocols?: readonly Protocol[] | undefined;
   readonly limits: AccountLimits;
 }
 
@@ -68,6 +71,10 @@ export interface ProviderDefinition<A extends CommonAccount> {
   readonly abilities: Readonly<Record<string, Abilities>>;
   /** The members of an account in onetake.yaml. `secret` reads `{env: NAME}` or `{file: PATH}`. */
   schema(secret: z.ZodType<string>): z.ZodType<A>;
+  /** The plain environment variables that `fromEnvironment` may read; it sees no others. The operator is told of each that is set and not used. */
+  readonly variables: readonly string[];
+  /** Further ones, which other programs read, too: they may be there for those, so nothing is said. */
+  readonly sharedVariables?: readonly string[];
   /**
    * The account that plain environment variables make, written as in the file; undefined if they make none. A definition whose
    * variables can make several accounts gives each a name.
@@ -80,7 +87,25 @@ export interface ProviderDefinition<A extends CommonAccount> {
    * enough, or callbacks are not used.
    */
   callbackSetup?(url: string): string;
+  /** Present if an account can be a fleet: several servers of one's own, each with its own base URL. */
+  readonly fleet?: {
+    /** The base URL of the account's server; undefined if the account is one of a service. */
+    serverOf(account: A): string | undefined;
+    /** The same account at another server. */
+    at(account: A, server: string): A;
+  };
+  /** What an operator can do about it if an account cannot be a fleet, as a sentence. */
+  readonly withoutFleet?: string;
   open(account: A, parts: OpenParts): OpenedAccount | Promise<OpenedAccount>;
+}
+
+/** A configured account, checked by its definition and with its secrets read. */
+export interface ConfiguredAccount {
+  readonly id: string;
+  readonly definition: ProviderDefinition<CommonAccount>;
+  readonly account: CommonAccount;
+  /** Set for each member of a fleet, which is an account of its own. */
+  readonly member?: FleetMember;
 }
 
 const positive = z.number().positive();

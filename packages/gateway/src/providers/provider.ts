@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
+import type { UpstreamRequest } from '../catalogue/upstream.ts';
 import type { Reason } from '../tasks/reasons.ts';
 import { REASONS } from '../tasks/reasons.ts';
-import type { InputRef, VideoRequest } from '../tasks/request.ts';
+import type { StoredInput, VideoRequest } from '../tasks/request.ts';
 import type { UpstreamResult } from '../tasks/task.ts';
+import { wordsForCaller } from './http/secrets.ts';
 import type { Absent } from './search/absent.ts';
 
 /**
@@ -18,14 +20,32 @@ export interface Provider {
    */
   submit(job: Job, sending: Sending): Promise<Submitted>;
 
+  /**
+   * The members of `provider_options` that the adapter would not pass on for this request, or that would replace what it sends itself, as
+   * paths in the options. Checked before a request is accepted. Images of the request are not read.
+   */
+  refusedOptions(
+    request: Job['request'],
+    upstreamModel: string,
+  ): readonly string[] | Promise<readonly string[]>;
+
   /** Polls one job. A thrown error says nothing about the job, and the engine polls again later. */
   poll(handle: Handle, signal: AbortSignal): Promise<Answer>;
+
+  /** An id that no job has, in the form of the upstream's, if only such ids are sent to it: what a poll says then shows whether the key is refused. */
+  readonly nobodysId?: (name: string) => string;
 
   /**
    * Polls many jobs in one upstream request. Absent if the upstream has no such call. Handles without an answer are left out: the engine
    * polls them again, at last alone. Answers about other jobs of the account, by their upstream ids, are welcome.
    */
   pollMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
+
+  /**
+   * Chooses from jobs that are due those that the next request is best about, the most urgent first. The engine calls it once for each
+   * request. Absent if one request can be about any jobs: then it is about the most urgent ones.
+   */
+  chooseJobs?(due: readonly DueJob[]): readonly Handle[];
 
   /**
    * Makes a job that another node started known on this one, so that it can be polled here. Only for jobs that run inside the
@@ -61,6 +81,12 @@ export interface Provider {
    */
   upstreamTime?(): Promise<number | undefined>;
 
+  /**
+   * Resolves if the server answers anything but that it is not there. Throws an `UpstreamError` otherwise. Asks at once, makes nothing and
+   * sends no credentials. For servers of one's own, which may be members of a fleet.
+   */
+  reach?(): Promise<void>;
+
   /** Releases connections and child processes. Jobs continue upstream, or the next start resumes them. */
   close(): Promise<void>;
 }
@@ -70,10 +96,10 @@ export interface Abilities {
   /** Which jobs can be stopped upstream: only queued ones, or any that is not over. */
   readonly cancel: 'none' | 'queued' | 'any';
   /**
-   * Finding a lost submission. `unique`: it is found if no other job could be it, and is never known to be absent. `full`: it is
-   * found or, after a while, known to be absent.
+   * Finding a lost submission. `absent`: it is never recognised, but known to be absent after a while if no job could be it. `unique`: it is
+   * found if no other job could be it, and is never known to be absent. `full`: it is found or, after a while, known to be absent.
    */
-  readonly find: 'none' | 'unique' | 'full';
+  readonly find: 'none' | 'absent' | 'unique' | 'full';
   /** Downloads can start at any offset. Otherwise they start over. */
   readonly resumeDownload: boolean;
   /** Polling many jobs takes fewer requests than jobs. */
@@ -98,6 +124,8 @@ export interface Abilities {
   readonly resumeJob: boolean;
   /** The upstream's own clock is read from its answers. */
   readonly upstreamTime: boolean;
+  /** Accounts may be fleets of several servers, and it is seen at once whether a server answers. */
+  readonly fleet: boolean;
 }
 
 /**
@@ -122,9 +150,11 @@ export interface Job {
   /** Unique per attempt, 32 hex digits. */
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
-  readonly request: VideoRequest;
-  /** Opens an input image from media storage. Throws `InputGone` if the image was deleted. */
-  readonly openInput: (input: InputRef) => Promise<Readable>;
+  readonly request: UpstreamRequest;
+  /** Opens an input from media storage. Throws `InputGone` if it was deleted. */
+  readonly openInput: (input: StoredInput) => Promise<Readable>;
+  /** A public link to an input, for upstreams that fetch it themselves. Absent if the gateway has no public URL. */
+  readonly linkTo?: (input: StoredInput) => string;
 }
 
 /** An input image was deleted, so a retry cannot succeed. */
@@ -142,6 +172,13 @@ export interface Handle {
   readonly idempotencyKey: string;
   /** When the submission was intended, milliseconds UTC. Searches of an upstream's list start there. */
   readonly intendedAt: number;
+}
+
+/** A job whose poll is due. */
+export interface DueJob {
+  readonly handle: Handle;
+  /** How late its end is known already, in expectation. Milliseconds, finite. */
+  readonly expectedDelayMs: number;
 }
 
 /** When a job was worked on, by the upstream's own clock and as far as it tells. Milliseconds UTC. */
@@ -241,7 +278,7 @@ export class UpstreamError extends Error {
    * or network left. This says nothing about the request and never ends a task. The engine tries again.
    */
   readonly ours: 'inputs' | 'machine' | undefined;
-  /** The upstream's own message, for the operator's log. Never sent to a caller. */
+  /** The upstream's own message, for the operator's log. Never sent to a caller, who reads `message`: without markup, links and secrets, and short. */
   readonly detail: string | undefined;
 
   constructor(
@@ -255,9 +292,12 @@ export class UpstreamError extends Error {
       cause?: unknown;
     } = {},
   ) {
-    super(options.message ?? PUBLIC_MESSAGES[reason] ?? 'The upstream provider failed.', {
-      cause: options.cause,
-    });
+    super(
+      wordsForCaller(options.message ?? '') || (PUBLIC_MESSAGES[reason] ?? 'The upstream provider failed.'),
+      {
+        cause: options.cause,
+      },
+    );
     this.name = 'UpstreamError';
     this.reason = reason;
     this.created = options.created ?? 'unknown';

@@ -5,15 +5,17 @@ import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
-import { BUILT_IN, type ConfiguredAccount, modelsOf } from './accounts.ts';
+import { BUILT_IN, modelsOf } from './accounts.ts';
 import { boundCalls } from './boundCalls.ts';
-import type { CallbackAddress, CommonAccount } from './definition.ts';
+import type { CallbackAddress, CommonAccount, ConfiguredAccount } from './definition.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
+import { createMembers, type Members } from './members.ts';
 import { createPreviewProvider } from './preview/provider.ts';
 import { localPermits, type OpenPermits } from './rates/permits.ts';
 
 /** The upstream accounts of this installation. */
-export interface Registry {
+export interface Registry extends Members {
+  /** Grows as members of fleets are opened. */
   readonly accounts: readonly Account[];
   close(): Promise<void>;
 }
@@ -59,14 +61,26 @@ export async function accountProblems(accounts: readonly ConfiguredAccount[]): P
 export async function createRegistry(parts: RegistryParts): Promise<Registry> {
   const { settings, hasLease = () => true, clock = systemClock, proxies } = parts;
   const openHttp = createOpenHttp({ hasLease, clock, proxies });
-  const opened = [...openPreview(parts)];
-  for (const account of settings.accounts) opened.push(await openAccount(account, parts, openHttp));
-  const accounts = opened.map((account) => ({
+  const bounded = (account: Account): Account => ({
     ...account,
     provider: boundCalls(account.provider, { account: account.id, log: parts.log }),
-  }));
+  });
+  const documented = new Map<string, AccountLimits>();
+  async function open(account: ConfiguredAccount): Promise<Account> {
+    const opened = await openAccount(account, parts, openHttp);
+    documented.set(account.id, opened.documented);
+    return bounded(opened.account);
+  }
+  const accounts = openPreview(parts).map(bounded);
+  for (const account of settings.accounts) accounts.push(await open(account));
   return {
     accounts,
+    ...createMembers({
+      accounts,
+      configured: settings.accounts,
+      open,
+      placesOf: ({ id, account: { limits } }) => limits?.inFlight ?? documented.get(id)?.inFlight,
+    }),
     async close() {
       await Promise.all(accounts.map(({ provider }) => provider.close()));
     },
@@ -74,10 +88,10 @@ export async function createRegistry(parts: RegistryParts): Promise<Registry> {
 }
 
 async function openAccount(
-  { id, definition, account }: ConfiguredAccount,
+  { id, definition, account, member }: ConfiguredAccount,
   { log, clock = systemClock, callback, permits = () => localPermits(systemClock) }: RegistryParts,
   openHttp: OpenHttp,
-): Promise<Account> {
+): Promise<{ account: Account; documented: AccountLimits }> {
   const opened = await definition.open(account, {
     id,
     log,
@@ -88,14 +102,19 @@ async function openAccount(
   });
   const models = modelsOf(account);
   return {
-    id,
-    providerId: opened.providerId ?? definition.id,
-    provider: opened.provider,
-    retiresModels: opened.retiresModels,
-    limits: limitsOf(opened.limits, account),
-    tracking: account.tracking,
-    ...(opened.region === undefined ? {} : { region: opened.region }),
-    ...(models ? { models } : {}),
+    documented: opened.limits,
+    account: {
+      id,
+      providerId: opened.providerId ?? definition.id,
+      provider: opened.provider,
+      official: opened.official,
+      limits: limitsOf(opened.limits, account),
+      tracking: account.tracking,
+      ...(opened.service === undefined ? {} : { service: opened.service }),
+      ...(opened.protocols ? { protocols: opened.protocols } : {}),
+      ...(models ? { models } : {}),
+      ...(member ? { member: { ...member } } : {}),
+    },
   };
 }
 
@@ -120,7 +139,7 @@ function openPreview({ settings, log, clock = systemClock }: RegistryParts): Acc
     {
       id: BUILT_IN,
       providerId: BUILT_IN,
-      retiresModels: false,
+      official: false,
       local: true,
       provider: {
         ...provider,

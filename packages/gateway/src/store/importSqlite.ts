@@ -18,13 +18,22 @@ export const IMPORTED_TABLES = {
   idempotency: '',
   audit: '',
   estimates: 'on conflict (kind) do update set',
+  // With new places: cursors of the folder are not those of the database.
+  events: '',
 } as const;
 
 export type ImportedTable = keyof typeof IMPORTED_TABLES;
 
 const TABLES = Object.keys(IMPORTED_TABLES) as ImportedTable[];
 /** Tables that have no rows in an empty database. */
-const OWN = ['tasks', 'attempts', 'ledger', 'media', 'idempotency'] as const satisfies ImportedTable[];
+const OWN = [
+  'tasks',
+  'attempts',
+  'ledger',
+  'media',
+  'idempotency',
+  'events',
+] as const satisfies ImportedTable[];
 /** The row of `secrets` that records which folder was imported. */
 const MARK = 'imported-from';
 

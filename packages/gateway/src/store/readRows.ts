@@ -1,8 +1,11 @@
 import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
+import type { TaskEvent } from '../tasks/events.ts';
 import type { Task } from '../tasks/task.ts';
 import type { KeyRow, MediaRow } from './store.ts';
 import {
+  type EventRow,
+  eventFromRow,
   type KeyTableRow,
   keyFromRow,
   type MediaTableRow,
@@ -29,6 +32,10 @@ export const MEDIA: RowKind<MediaTableRow, MediaRow> = {
 export const KEY: RowKind<KeyTableRow, KeyRow> = {
   table: 'keys',
   parse: keyFromRow,
+};
+export const EVENT: RowKind<EventRow, TaskEvent> = {
+  table: 'events',
+  parse: eventFromRow,
 };
 
 /** Parses stored rows. A row that cannot be parsed is set aside (it is logged and skipped), so that it does not block the others. */

@@ -1,3 +1,4 @@
+import type { TaskEvent } from '../tasks/events.ts';
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
 import type { Status, Task } from '../tasks/task.ts';
 
@@ -14,7 +15,7 @@ export interface TaskStore {
    */
   acceptedUnder(projectId: string, key: string, now: number): Promise<AcceptedUnder | undefined>;
   /**
-   * Writes a move with its ledger and media rows, if the task is still in the phase and version that the move starts from
+   * Writes a move with its ledger and media rows and its event, if the task is still in the phase and version that the move starts from
    * (compare-and-set). False if another driver was first; then nothing was written.
    */
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
@@ -146,6 +147,47 @@ export interface EstimateStore {
   putEstimate(estimate: Omit<StoredEstimate, 'updatedAt'>, most: number): Promise<boolean>;
 }
 
+/**
+ * The public changes of tasks. Each is written with its move, and erased when its task is deleted. Moves are committed in another order
+ * than they begin, so there is no final order of the newest events; a cursor never passes them.
+ */
+export interface EventStore {
+  /**
+   * The events that have been committed since the view `since` of an earlier answer, and the present view. Without `since`, none. Whoever
+   * goes on from view to view gets each event once. `next`: that of the page before, with the same `since`.
+   */
+  newEvents(since: string | undefined, limit: number, next?: EventPage['next']): Promise<EventPage>;
+  /**
+   * The events behind a cursor, in order. `view`: that of the page before. `unknown`: the cursor is none of this log. `too_old`: events
+   * behind it have been removed.
+   */
+  eventsAfter(
+    cursor: string,
+    query: { readonly limit: number; readonly projectId?: string; readonly view?: string | undefined },
+  ): Promise<EventPage | 'unknown' | 'too_old'>;
+  /** Removes up to `limit` events that are older than `keepMs` at `now` (milliseconds UTC). Resolves with their number. */
+  removeEvents(now: number, keepMs: number, limit: number): Promise<number>;
+  /** Makes every cursor unknown. For a store that was restored, whose next events are others than those that were read. */
+  forgetCursors(): Promise<void>;
+}
+
+/** Events in the order in which they were read. */
+export interface EventPage {
+  readonly events: readonly LoggedEvent[];
+  /** Which events had been committed. Only for the store that made it. */
+  readonly view: string;
+  /** The cursor of whoever has read every event of the view. */
+  readonly end: string;
+  /** How to go on, if there are more. */
+  readonly next?: { readonly view: string; readonly after: string };
+}
+
+/** An event, and the cursor of whoever has read it and everything before it. */
+export interface LoggedEvent {
+  readonly event: TaskEvent;
+  readonly cursor: string;
+}
+
 /** Limits that several nodes keep in their database: counters of places, which `TaskStore` changes with each move, and rates. */
 export interface SharedLimitStore {
   /** Jobs in flight by account, as the counters say. Makes missing counters. */
@@ -171,7 +213,14 @@ export interface SharedLimitStore {
  * Durable state. A promise that resolves means that the write survives `kill -9` and power loss. Writes of one turn
  * of the event loop may share a transaction; each still succeeds or fails alone.
  */
-export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, LimitStore, EstimateStore {
+export interface Store
+  extends TaskStore,
+    OwnershipStore,
+    MediaIndex,
+    KeyStore,
+    LimitStore,
+    EstimateStore,
+    EventStore {
   /** Undefined if the store has only one node, which keeps its limits in memory. */
   readonly sharedLimits: SharedLimitStore | undefined;
   /** A named secret of this installation. `make` creates its value the first time. */
@@ -303,8 +352,10 @@ export interface AcceptedUnder {
 export interface TaskQuery {
   readonly projectId: string;
   readonly limit: number;
-  /** Only tasks with an id below this one (ids sort by time). */
-  readonly before?: string;
+  /** Only tasks that follow this one in the list. */
+  readonly after?: string;
+  /** By default, the newest are the first. */
+  readonly oldestFirst?: true;
   readonly status?: Status;
   readonly model?: string;
   readonly metadata?: Readonly<Record<string, string>>;

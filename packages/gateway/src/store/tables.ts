@@ -1,4 +1,5 @@
-import type { VideoRequest } from '../tasks/request.ts';
+import { EVENT_TYPES, type TaskEvent } from '../tasks/events.ts';
+import { readStored, type VideoRequest } from '../tasks/request.ts';
 import { type Attempt, PHASES, type Task } from '../tasks/task.ts';
 import type { KeyRow, MediaRow, StoredLedgerRow } from './store.ts';
 
@@ -17,6 +18,8 @@ interface Column<T> {
   readonly json?: Shape | 'strings';
   /** Throws if the value is not allowed. */
   readonly check?: (value: string) => void;
+  /** Turns what an earlier version stored as JSON into what this one stores. */
+  readonly upgrade?: (stored: never) => unknown;
   /** Updated when the row changes, to SQL's value if it is given. All other columns keep their inserted values. */
   readonly changes?: true | string;
 }
@@ -67,6 +70,7 @@ export const TASKS = complete<Task, 'attempt'>()(
       type: 'text',
       member: 'request',
       json: { model: 'string', prompt: 'string', duration: 'number' },
+      upgrade: readStored,
       changes: true,
     },
     phase: { type: 'text', member: 'phase', check: requireIn(PHASES, 'phase'), changes: true },
@@ -110,6 +114,7 @@ export const ATTEMPTS = complete<StoredAttempt>()(
     task_id: { type: 'text', member: 'taskId' },
     number: { type: 'integer', member: 'number' },
     account_id: { type: 'text', member: 'accountId' },
+    server: { type: 'text', member: 'server', optional: true },
     idempotency_key: { type: 'text', member: 'idempotencyKey' },
     upstream_model: { type: 'text', member: 'upstreamModel' },
     intended_at: { type: 'bigint', member: 'intendedAt' },
@@ -186,10 +191,24 @@ export const LEDGER = complete<StoredLedgerRow>()(
   }),
 );
 
+export const EVENTS = complete<TaskEvent>()(
+  table<TaskEvent>()({
+    id: { type: 'text', member: 'id' },
+    project_id: { type: 'text', member: 'projectId' },
+    key_id: { type: 'text', member: 'keyId' },
+    task_id: { type: 'text', member: 'taskId' },
+    type: { type: 'text', member: 'type', check: requireIn(EVENT_TYPES, 'type') },
+    model: { type: 'text', of: ({ task }) => task.request.model },
+    at: { type: 'bigint', member: 'at' },
+    task: { type: 'text', member: 'task', json: { id: 'string', phase: 'string', createdAt: 'number' } },
+  }),
+);
+
 export type TaskRow = RowOf<typeof TASKS>;
 export type AttemptRow = RowOf<typeof ATTEMPTS>;
 export type MediaTableRow = RowOf<typeof MEDIA>;
 export type KeyTableRow = RowOf<typeof KEYS>;
+export type EventRow = RowOf<typeof EVENTS>;
 /** A task row joined with the columns of its latest attempt, which are NULL before the first. */
 export type TaskWithAttempt = TaskRow & { [K in keyof AttemptRow as `a_${K}`]: AttemptRow[K] | null };
 
@@ -216,12 +235,15 @@ function fromRow<T>(columns: Columns<T>, row: object, prefix = ''): T {
   return stored as T;
 }
 
-function read(name: string, { type, json, check }: Column<never>, value: unknown): unknown {
+function read(name: string, { type, json, check, upgrade }: Column<never>, value: unknown): unknown {
   // SQLite stores any value, whatever the type of the column.
   const expected = type === 'text' ? 'string' : 'number';
   if (typeof value !== expected) throw new TypeError(`${name} is not a ${expected}`);
   check?.(value as string);
-  return json ? parse(name, json, value as string) : value;
+  if (!json) return value;
+  const stored = parse(name, json, value as string);
+  // What is stored in a column is what an earlier version wrote there.
+  return upgrade ? upgrade(stored as never) : stored;
 }
 
 function parse(name: string, shape: Shape | 'strings', text: string): unknown {
@@ -243,6 +265,7 @@ export const attemptToRow = (taskId: string, attempt: Attempt): AttemptRow =>
   toRow(ATTEMPTS, { ...attempt, taskId });
 export const mediaToRow = (media: MediaRow): MediaTableRow => toRow(MEDIA, media);
 export const keyToRow = (key: KeyRow): KeyTableRow => toRow(KEYS, key);
+export const eventToRow = (event: TaskEvent): EventRow => toRow(EVENTS, event);
 
 export function taskFromRow(row: TaskWithAttempt): Task {
   const task = fromRow<Task>(TASKS, row);
@@ -253,6 +276,7 @@ export function taskFromRow(row: TaskWithAttempt): Task {
 
 export const mediaFromRow = (row: MediaTableRow): MediaRow => fromRow(MEDIA, row);
 export const keyFromRow = (row: KeyTableRow): KeyRow => fromRow(KEYS, row);
+export const eventFromRow = (row: EventRow): TaskEvent => fromRow(EVENTS, row);
 
 /** Throws if the text is not a stored request. */
 export const requestFrom = (text: string): VideoRequest =>

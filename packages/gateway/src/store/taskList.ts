@@ -26,12 +26,12 @@ export const metadataInPostgres: MetadataValue = (name) =>
   sql`(regexp_replace(t.request, ${ILLEGAL_ESCAPE.source}, '\\1\\ufffd', 'g')::json -> 'metadata' ->> ${storable(name)}::text)`;
 
 /** The start of the page that follows `rows`. */
-export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery, 'before'> => {
+export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery, 'after'> => {
   const last = rows.at(-1);
-  return last ? { before: last.id } : {};
+  return last ? { after: last.id } : {};
 };
 
-/** A page of a project's tasks, newest first. */
+/** A page of a project's tasks. Ids sort by time. */
 export function taskList(
   db: Kysely<Tables>,
   query: TaskQuery,
@@ -47,6 +47,7 @@ export function taskList(
       'a.task_id as a_task_id',
       'a.number as a_number',
       'a.account_id as a_account_id',
+      'a.server as a_server',
       'a.idempotency_key as a_idempotency_key',
       'a.upstream_model as a_upstream_model',
       'a.intended_at as a_intended_at',
@@ -61,25 +62,20 @@ export function taskList(
     ])
     .where('t.project_id', '=', query.projectId)
     .where('t.deleted_at', 'is', null)
-    .orderBy('t.id', 'desc')
+    .orderBy('t.id', query.oldestFirst ? 'asc' : 'desc')
     .limit(query.limit);
 
-  if (query.before) select = select.where('t.id', '<', query.before);
+  if (query.after) select = select.where('t.id', query.oldestFirst ? '>' : '<', query.after);
   if (query.model) select = select.where('t.model', '=', query.model);
   switch (query.status) {
     case 'queued':
-      select = select.where((e) =>
-        e.or([
-          e('t.phase', 'in', ['accepted', 'submitting']),
-          e.and([e('t.phase', '=', 'running'), e('t.started_at', 'is', null)]),
-        ]),
-      );
+      select = select.where('t.phase', 'in', UNTIL_DONE).where('t.started_at', 'is', null);
       break;
     case 'in_progress':
       select = select.where((e) =>
         e.or([
           e('t.phase', '=', 'storing'),
-          e.and([e('t.phase', '=', 'running'), e('t.started_at', 'is not', null)]),
+          e.and([e('t.phase', 'in', UNTIL_DONE), e('t.started_at', 'is not', null)]),
         ]),
       );
       break;
@@ -95,6 +91,9 @@ export function taskList(
   }
   return select;
 }
+
+/** The phases until the upstream is done, in which the status depends on whether it began. See `statusOf` in tasks/task.ts. */
+const UNTIL_DONE = ['accepted', 'submitting', 'running'] as const;
 
 /** Rows read at a time. */
 const SCAN = 500;

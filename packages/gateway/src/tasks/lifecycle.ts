@@ -1,7 +1,17 @@
+import { type EventType, eventTypeOf } from './events.ts';
 import { billableSeconds, costMicros } from './money.ts';
 import type { TaskError } from './reasons.ts';
-import type { Attempt, AttemptOutcome, Phase, Task, TaskResult, UpstreamResult } from './task.ts';
-import { bounded, storable } from './text.ts';
+import {
+  type Attempt,
+  type AttemptOutcome,
+  type Phase,
+  type Rate,
+  statusOf,
+  type Task,
+  type TaskResult,
+  type UpstreamResult,
+} from './task.ts';
+import { bounded, storable, unquoted } from './text.ts';
 
 /** When the upstream worked on a job, as far as it told, by this gateway's clock. Milliseconds UTC. */
 export interface WorkTimes {
@@ -15,6 +25,7 @@ export type Event =
   | {
       readonly type: 'submit_intended';
       readonly accountId: string;
+      readonly server?: string;
       readonly idempotencyKey: string;
       readonly upstreamModel: string;
       readonly intendedThereAt?: number;
@@ -22,13 +33,15 @@ export type Event =
   | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
   /** The job was certainly not created upstream. The task waits for another attempt. */
   | { readonly type: 'submit_refused'; readonly detail?: string }
+  /** The server that had the job has lost it. The task waits for another attempt. */
+  | { readonly type: 'job_lost'; readonly detail?: string }
   | ({ readonly type: 'work_started' } & Pick<WorkTimes, 'startedAt'>)
   | ({ readonly type: 'upstream_succeeded'; readonly result: UpstreamResult } & WorkTimes)
-  /** The video is stored and verified. `microsPerSecond` is the price of the delivered format, if it differs. */
+  /** The video is stored and verified. `rate` is that of the delivered format at the service that made it, if known. */
   | {
       readonly type: 'stored';
       readonly result: Omit<TaskResult, 'costMicros'>;
-      readonly microsPerSecond?: number;
+      readonly rate?: Rate;
     }
   | ({
       readonly type: 'failed';
@@ -43,13 +56,18 @@ export type Event =
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
   /** The upstream ended the job without a video after the task had failed, so that it occupies no place any more. */
   | { readonly type: 'ended_late' }
-  /** The stored files have changed: a damaged video was fetched again, or the poster was created later. */
+  /** The stored files have changed: a damaged video was fetched again, or a poster was made. With `posterId: undefined`, there is none. */
   | {
       readonly type: 'media_repaired';
-      readonly result: Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
+      readonly result: StoredFiles;
     }
-  /** The caller deleted a finished task. The prompt and the inputs are erased; the ledger is kept. */
+  /** The caller deleted a finished task. The prompt, the inputs and what the upstream said are erased; the ledger is kept. */
   | { readonly type: 'deleted' };
+
+/** What a repair changes of a result. */
+export type StoredFiles = Partial<Pick<TaskResult, 'bytes' | 'sha256'>> & {
+  readonly posterId?: string | undefined;
+};
 
 type StoredEvent = Extract<Event, { type: 'stored' }>;
 
@@ -59,20 +77,22 @@ export interface LedgerRow {
   readonly amountMicros: number;
 }
 
-/** A legal transition: the task after it, and the ledger rows to write in the same transaction. */
+/** A legal transition: the task after it, and the rows to write in the same transaction. */
 export interface Move {
   /** Milliseconds UTC. */
   readonly at: number;
   readonly from: { readonly phase: Phase; readonly version: number };
   readonly task: Task;
   readonly ledger: readonly LedgerRow[];
+  /** The public event that it is, if it is one: a row of the event log. */
+  readonly event?: EventType;
 }
 
 /** The events that are legal in each phase. Any other event leaves the task as it is. */
 export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   accepted: ['submit_intended', 'failed', 'cancel_requested'],
   submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
-  running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
+  running: ['work_started', 'upstream_succeeded', 'job_lost', 'failed', 'cancel_requested', 'cancel_refused'],
   storing: ['stored', 'failed', 'cancel_refused'],
   succeeded: ['media_repaired', 'deleted'],
   failed: ['deleted', 'finished_late', 'ended_late'],
@@ -93,7 +113,13 @@ export const LINGER_MS = 30 * 60_000;
  */
 export function move(task: Task, given: Event, now: number): Move | undefined {
   if (!LEGAL[task.phase].includes(given.type)) return undefined;
-  const event = withStorableText(given);
+  const moved = applied(task, withStorableText(given, task.request), now);
+  const event = moved && eventTypeOf(statusOf(task), statusOf(moved.task));
+  return event ? { ...moved, event } : moved;
+}
+
+/** The move of a legal event. */
+function applied(task: Task, event: Event, now: number): Move | undefined {
   const to = (changes: Partial<Task>, ledger: readonly LedgerRow[] = []): Move => ({
     at: now,
     from: { phase: task.phase, version: task.version },
@@ -110,6 +136,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
         attempt: {
           number: (task.attempt?.number ?? 0) + 1,
           accountId: event.accountId,
+          ...(event.server === undefined ? {} : { server: event.server }),
           idempotencyKey: event.idempotencyKey,
           upstreamModel: event.upstreamModel,
           intendedAt: now,
@@ -129,6 +156,9 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
         phase: 'accepted',
         attempt: ended(attemptOf(task), 'refused', now, event.detail),
       });
+
+    case 'job_lost':
+      return to({ phase: 'accepted', attempt: ended(attemptOf(task), 'lost', now, event.detail) });
 
     case 'work_started':
       return task.startedAt === undefined
@@ -167,14 +197,16 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
 
     case 'failed': {
       const endedAt = plausible(task, event.endedAt ?? now, now);
-      const startedAt = event.startedAt ?? task.startedAt;
+      const isLive = task.attempt !== undefined && !task.attempt.outcome;
+      // Of a job that ended before, such as one that its server had lost, nothing new is to be told.
+      const startedAt = (isLive ? event.startedAt : undefined) ?? task.startedAt;
       return to(
         {
           phase: 'failed',
           ...(startedAt === undefined ? {} : { startedAt: plausible(task, startedAt, endedAt) }),
           completedAt: now,
           error: event.error,
-          ...(task.attempt && !task.attempt.outcome
+          ...(task.attempt && isLive
             ? { attempt: lingering(task, ended(task.attempt, event.outcome, endedAt, event.detail), now) }
             : {}),
         },
@@ -194,7 +226,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
 
     case 'media_repaired':
       return task.result && task.deletedAt === undefined
-        ? to({ result: { ...task.result, ...event.result } })
+        ? to({ result: repaired(task.result, event.result) })
         : undefined;
 
     case 'cancel_requested':
@@ -208,33 +240,37 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
     }
 
     case 'deleted':
-      return task.deletedAt === undefined ? to({ deletedAt: now, request: erased(task) }) : undefined;
+      return task.deletedAt === undefined ? to({ deletedAt: now, ...erased(task) }) : undefined;
   }
 }
 
 /** Replaces what a store cannot hold in text of an upstream, so that the stored task equals the one in memory. */
-function withStorableText(event: Event): Event {
+function withStorableText(event: Event, request: Task['request']): Event {
+  const detailOf = (detail: string) => bounded(withoutPrompts(detail, request), DETAIL_LIMIT);
   switch (event.type) {
     case 'submit_confirmed':
       return { ...event, upstreamId: storable(event.upstreamId) };
     case 'submit_refused':
-      return event.detail === undefined ? event : { ...event, detail: bounded(event.detail, DETAIL_LIMIT) };
+    case 'job_lost':
+      return event.detail === undefined ? event : { ...event, detail: detailOf(event.detail) };
     case 'failed':
       return {
         ...event,
         error: { ...event.error, message: bounded(event.error.message, DETAIL_LIMIT) },
-        ...(event.detail === undefined ? {} : { detail: bounded(event.detail, DETAIL_LIMIT) }),
+        ...(event.detail === undefined ? {} : { detail: detailOf(event.detail) }),
       };
     default:
       return event;
   }
 }
 
-/** The final price: never more than the price frozen on the task, less if the delivered format costs less. */
-function costOf({ price, request }: Task, { result, microsPerSecond: delivered }: StoredEvent): number {
-  const microsPerSecond = Math.min(price.microsPerSecond, delivered ?? price.microsPerSecond);
-  return costMicros({ ...price, microsPerSecond }, billableSeconds(request.duration, result.duration));
-}
+/** Text of an upstream for the operator, without the texts of the caller that it quotes. */
+const withoutPrompts = (text: string, { prompt, negativePrompt, style }: Task['request']): string =>
+  [prompt, negativePrompt, style].reduce<string>((rest, words) => unquoted(rest, words ?? ''), text);
+
+/** The final price: never more than the price frozen on the task, less if what was delivered costs less. */
+const costOf = ({ price, request }: Task, { result, rate }: StoredEvent): number =>
+  costMicros(price, billableSeconds(request.duration, result.duration), rate);
 
 /** Captures the cost and releases the rest of the hold, so that every hold is matched to the micro-unit. */
 function settlement(holdMicros: number, cost: number): LedgerRow[] {
@@ -274,7 +310,18 @@ function freed(attempt: Attempt, now: number): Attempt {
     : { ...attempt, placeUntil: Math.min(attempt.placeUntil, now) };
 }
 
-function erased(task: Task): Task['request'] {
-  const { model, duration, resolution, aspectRatio, width, height } = task.request;
-  return { model, prompt: '', duration, resolution, aspectRatio, width, height };
+function repaired(result: TaskResult, changes: StoredFiles): TaskResult {
+  const { posterId, ...rest } = { ...result, ...changes };
+  return { ...rest, ...(posterId === undefined ? {} : { posterId }) };
+}
+
+/** What remains of a task without its caller's words and an upstream's, which may quote them. The store erases those of earlier attempts. */
+function erased({ request, attempt, error }: Task): Partial<Task> {
+  const { model, duration, resolution, aspectRatio, width, height } = request;
+  const { detail: _, ...tried } = attempt ?? {};
+  return {
+    request: { model, prompt: '', duration, resolution, aspectRatio, width, height },
+    ...(attempt && { attempt: tried as Attempt }),
+    ...(error && { error: { ...error, message: '' } }),
+  };
 }

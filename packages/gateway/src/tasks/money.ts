@@ -1,4 +1,4 @@
-import type { Price } from './task.ts';
+import type { Price, Rate } from './task.ts';
 
 /** Micro-units of a currency: 1,000,000 is one dollar. Amounts are integers, so sums are exact. */
 export const MICROS = 1_000_000;
@@ -11,7 +11,14 @@ export function billableSeconds(requested: number, delivered: number): number {
   return Math.min(requested, Math.max(0, Math.ceil(delivered - 0.25)));
 }
 
-/** The cost of `seconds` at the price frozen on the task; never more than the hold. */
-export function costMicros(price: Price, seconds: number): number {
-  return Math.min(price.holdMicros, Math.round(price.microsPerSecond * seconds));
+/** The cost of `seconds` at this rate. */
+export const rateMicros = ({ microsPerSecond, microsPerVideo = 0 }: Rate, seconds: number): number =>
+  microsPerVideo + Math.round(microsPerSecond * seconds);
+
+/**
+ * The cost of `seconds` of a video that was delivered at `rate`: never more than at the price frozen on the task, or than its hold, and never less
+ * than nothing.
+ */
+export function costMicros(price: Price, seconds: number, rate: Rate = price): number {
+  return Math.max(0, Math.min(price.holdMicros, rateMicros(price, seconds), rateMicros(rate, seconds)));
 }

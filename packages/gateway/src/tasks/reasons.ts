@@ -21,6 +21,8 @@ export const REASONS = {
   upstream_timeout: { code: 408, retry: 'later' },
   /** The task passed its deadline, or expired upstream. */
   expired: { code: 504, retry: 'never' },
+  /** The services of the accounts here have ended the model since the task was accepted. Nothing was submitted. */
+  model_retired: { code: 410, retry: 'never' },
   /** The video was made, but its bytes could not be fetched or were damaged. */
   result_lost: { code: 502, retry: 'never' },
   /** The upstream delivered no video, or one that cannot be converted to MP4 without loss. */

@@ -3,8 +3,10 @@ export interface VideoRequest {
   readonly model: string;
   readonly prompt: string;
   readonly negativePrompt?: string;
-  /** Seconds. Always explicit, because the upstream's default may differ from ours. */
+  /** Seconds. Always explicit, because the upstream's default may differ from ours. With `autoDuration`, the longest there can be. */
   readonly duration: number;
+  /** The upstream decides how long the video becomes. */
+  readonly autoDuration?: true;
   readonly resolution: Resolution;
   readonly aspectRatio: AspectRatio;
   /** Requested size in pixels. */
@@ -12,10 +14,13 @@ export interface VideoRequest {
   readonly height: number;
   readonly image?: InputRef;
   readonly lastFrame?: InputRef;
-  readonly referenceImages?: readonly InputRef[];
+  /** In the caller's order, by which prompts name them: "Image 1". */
+  readonly references?: readonly Reference[];
   readonly videoUrl?: string;
   /** The earlier task that `videoUrl` refers to, with its upstream identity. */
   readonly source?: SourceVideo;
+  /** The earlier task that this is a remix of, as far as OpenAI's API was told. */
+  readonly remixOf?: string;
   readonly generateAudio?: boolean;
   readonly seed?: number;
   readonly style?: string;
@@ -30,7 +35,7 @@ export interface VideoRequest {
   readonly providerOptions?: Readonly<Record<string, unknown>>;
 }
 
-export const RESOLUTIONS = ['480p', '720p', '1080p', '4k'] as const;
+export const RESOLUTIONS = ['360p', '480p', '720p', '1080p', '4k'] as const;
 export type Resolution = (typeof RESOLUTIONS)[number];
 
 export const ASPECT_RATIOS = ['16:9', '9:16', '1:1', '4:3', '3:4', '21:9'] as const;
@@ -46,14 +51,60 @@ export interface SourceVideo {
   readonly ref: string;
 }
 
-/** An input image in media storage. Task rows never contain blobs. */
-export interface InputRef {
+/** The bytes of an input in media storage. Task rows never contain blobs. */
+export interface StoredInput {
   /** Id of the row in `media`. */
   readonly mediaId: string;
   readonly contentType: string;
   readonly bytes: number;
-  readonly width: number;
-  readonly height: number;
   /** The URL that the caller gave, if there was one. */
   readonly sourceUrl?: string;
+}
+
+/** An input image. */
+export interface InputRef extends StoredInput {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** An input video. */
+export interface VideoRef extends InputRef {
+  /** Seconds, measured. */
+  readonly duration: number;
+  readonly fps: number;
+}
+
+/** Input sound. */
+export interface AudioRef extends StoredInput {
+  /** Seconds, measured. */
+  readonly duration: number;
+}
+
+export const REFERENCE_TYPES = ['image', 'video', 'audio'] as const;
+export type ReferenceType = (typeof REFERENCE_TYPES)[number];
+
+/** Material for a video beside its frames. */
+export type Reference = {
+  /** What it is for, such as `source`: the video to edit. Without one, it is a reference for subjects, style, motion or voice. */
+  readonly role?: string;
+} & (
+  | { readonly type: 'image'; readonly input: InputRef }
+  | { readonly type: 'video'; readonly input: VideoRef }
+  | { readonly type: 'audio'; readonly input: AudioRef }
+);
+
+/** The reference images of a request that have no role, which many upstreams take and nothing else. */
+export const plainImages = ({ references = [] }: Pick<VideoRequest, 'references'>): readonly InputRef[] =>
+  references.flatMap((reference) =>
+    reference.type === 'image' && reference.role === undefined ? [reference.input] : [],
+  );
+
+/** A request as it is stored. Earlier versions stored reference images by themselves. */
+type StoredRequest = VideoRequest & { readonly referenceImages?: readonly InputRef[] };
+
+/** The request of a stored task, whichever version stored it. */
+export function readStored(stored: StoredRequest): VideoRequest {
+  if (!stored.referenceImages) return stored;
+  const { referenceImages, ...request } = stored;
+  return { ...request, references: referenceImages.map((input) => ({ type: 'image', input })) };
 }

@@ -36,10 +36,16 @@ export interface Task {
   readonly deletedAt?: number;
 }
 
-/** The price of a task, fixed when it is accepted. */
-export interface Price {
-  readonly currency: string;
+/** What a video costs, in micro-units. */
+export interface Rate {
   readonly microsPerSecond: number;
+  /** Added once, whatever the duration. Default: 0. */
+  readonly microsPerVideo?: number;
+}
+
+/** The price of a task, fixed when it is accepted: the highest rate of the services that may serve it. */
+export interface Price extends Rate {
+  readonly currency: string;
   /** The amount held, which is the maximum cost: that of a video of the full requested duration. */
   readonly holdMicros: number;
 }
@@ -51,6 +57,8 @@ export type AttemptOutcome =
   | 'failed'
   | 'cancelled'
   | 'expired'
+  /** Its server, one of a fleet, was silent for too long, or does not know the job any more. */
+  | 'lost'
   /** Finished upstream after the task had been failed as expired. */
   | 'late';
 
@@ -60,6 +68,8 @@ export interface Attempt {
   readonly number: number;
   /** The account that the attempt was made with. */
   readonly accountId: string;
+  /** The base URL of the account's server, if it is a member of a fleet: the job is finished there even if the member is removed. */
+  readonly server?: string;
   /** Sent upstream if the provider supports idempotency keys. Also used to find the job if the outcome of the submission is unknown. */
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
@@ -90,7 +100,19 @@ export interface UpstreamResult {
   readonly expiresAt?: number;
   /** Duration in seconds, if the upstream reports it. */
   readonly duration?: number;
+  readonly usage?: UpstreamUsage;
 }
+
+/** What an upstream reports that it bills for a video. */
+export interface UpstreamUsage {
+  readonly tokens?: number;
+  /** Seconds of the reference videos. */
+  readonly inputSeconds?: number;
+}
+
+/** Whether a file has content credentials (C2PA). `broken`: the upstream's file had some, which the stored one could not keep. */
+export const CONTENT_CREDENTIALS = ['present', 'absent', 'broken'] as const;
+export type ContentCredentials = (typeof CONTENT_CREDENTIALS)[number];
 
 /** A finished video in our storage. */
 export interface TaskResult {
@@ -105,6 +127,8 @@ export interface TaskResult {
   readonly height: number;
   readonly videoCodec: string;
   readonly audioCodec?: string;
+  /** Unknown of videos that were stored by an earlier version. */
+  readonly contentCredentials?: ContentCredentials;
   /** Milliseconds UTC after which the bytes are deleted. */
   readonly expiresAt: number;
   readonly costMicros: number;
@@ -113,19 +137,29 @@ export interface TaskResult {
 export const isTerminal = (phase: Phase): boolean => phase === 'succeeded' || phase === 'failed';
 
 /** When the upstream was done with a task that is over, as far as it told; else when the task ended here. Milliseconds UTC. */
-export function doneAt({ attempt, completedAt }: Pick<Task, 'attempt' | 'completedAt'>): number | undefined {
+export function doneAt({
+  attempt,
+  completedAt,
+}: {
+  readonly attempt?: Pick<Attempt, 'outcome' | 'endedAt'>;
+  readonly completedAt?: number;
+}): number | undefined {
   // The upstream was never at work on a task whose last attempt it had refused.
   if (completedAt === undefined || !attempt || attempt.outcome === 'refused') return completedAt;
   return attempt.endedAt ?? completedAt;
 }
+
+/** When the upstream began to work on the job of the latest attempt. One that was lost may have begun before. */
+export const jobStartedAt = ({ attempt, startedAt = 0 }: Task): number | undefined =>
+  attempt && startedAt >= attempt.intendedAt ? startedAt : undefined;
 
 /** The public status of a task. */
 export function statusOf(task: Pick<Task, 'phase' | 'startedAt'>): Status {
   switch (task.phase) {
     case 'accepted':
     case 'submitting':
-      return 'queued';
     case 'running':
+      // A task whose job was lost stays in progress while it waits for another one: a status never goes back.
       return task.startedAt === undefined ? 'queued' : 'in_progress';
     case 'storing':
       return 'in_progress';

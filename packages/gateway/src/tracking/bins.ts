@@ -7,6 +7,8 @@ const FIRST_EDGE_MS = 250;
 const RATIO = 1.09;
 const LAST_EDGE_MS = 24 * 3600 * 1000;
 const LOG_RATIO = Math.log(RATIO);
+/** How many bins a factor of e takes. */
+export const BINS_PER_LOG = 1 / LOG_RATIO;
 
 export const BINS = 1 + Math.ceil(Math.log(LAST_EDGE_MS / FIRST_EDGE_MS) / LOG_RATIO);
 
@@ -66,18 +68,37 @@ export function sum(values: Float64Array): number {
 /** Spreads each count over its neighbours by a normal curve, with a standard deviation of so many bins. The sum stays the same. */
 export function smooth(counts: Float64Array, bandwidth: (bin: number) => number): Float64Array {
   const smoothed = new Float64Array(counts.length);
-  for (let bin = 0; bin < counts.length; bin++) {
+  const last = counts.length - 1;
+  let width = 0;
+  let curve: Float64Array = new Float64Array(0);
+  for (let bin = 0; bin <= last; bin++) {
     const count = at(counts, bin);
     if (count === 0) continue;
-    const width = bandwidth(bin);
-    const reach = Math.ceil(3 * width);
-    let total = 0;
-    for (let off = -reach; off <= reach; off++) total += Math.exp(-0.5 * (off / width) ** 2);
-    for (let off = -reach; off <= reach; off++) {
+    if (bandwidth(bin) !== width) {
+      width = bandwidth(bin);
+      curve = normalCurve(width);
+    }
+    smoothed[bin] = at(smoothed, bin) + count * at(curve, 0);
+    for (let off = 1; off < curve.length; off++) {
+      const part = count * at(curve, off);
       // What would leave at an end stays in the outermost bin.
-      const to = Math.min(counts.length - 1, Math.max(0, bin + off));
-      smoothed[to] = at(smoothed, to) + (count / total) * Math.exp(-0.5 * (off / width) ** 2);
+      const [below, above] = [Math.max(0, bin - off), Math.min(last, bin + off)];
+      smoothed[below] = at(smoothed, below) + part;
+      smoothed[above] = at(smoothed, above) + part;
     }
   }
   return smoothed;
 }
+
+/** One half of a normal curve whose whole has the sum of one: at each distance from its middle, in bins. */
+function normalCurve(width: number): Float64Array {
+  const curve = new Float64Array(1 + Math.ceil(3 * width));
+  for (let off = 0; off < curve.length; off++) curve[off] = normalKernel(off, width);
+  const total = 2 * sum(curve) - at(curve, 0);
+  for (let off = 0; off < curve.length; off++) curve[off] = at(curve, off) / total;
+  return curve;
+}
+
+/** Density of a normal distribution around zero. */
+export const normalKernel = (off: number, width: number): number =>
+  Math.exp(-0.5 * (off / width) ** 2) / (width * Math.sqrt(2 * Math.PI));

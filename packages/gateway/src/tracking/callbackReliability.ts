@@ -11,7 +11,7 @@ export interface CallbackReliability {
   current(): number;
 }
 
-/** Each job weighs 1/100 less than the one after it: the bound is 0.97 after a hundred callbacks without a miss. */
+/** Each job weighs 1/100 less than the one after it: the bound is 0.96 after a hundred callbacks without a miss. */
 const FORGET = 1 - 1 / 100;
 /** One-sided 95% bound. */
 const Z = 1.645;

@@ -25,13 +25,22 @@ export function mix(one: Distribution, other: Distribution, share: number): Dist
 
 /** A log-normal distribution. `sigma` is the standard deviation of the logarithm. */
 export function logNormal(medianMs: number, sigma: number): Distribution {
-  const below = EDGES.map((edge) => (edge === 0 ? 0 : normalBelow(Math.log(edge / medianMs) / sigma)));
+  const below = EDGES.map((edge) => (edge === 0 ? 0 : normalCdf(Math.log(edge / medianMs) / sigma)));
   below[BINS] = 1;
   return distributionOf(Float64Array.from({ length: BINS }, (_, bin) => at(below, bin + 1) - at(below, bin)));
 }
 
+/** The distribution of what happens at any time as likely as at any other, however long it has not. */
+export const exponential = (meanMs: number): Distribution =>
+  distributionOf(
+    Float64Array.from(
+      { length: BINS },
+      (_, bin) => Math.exp(-edgeMs(bin) / meanMs) * -Math.expm1(-widthMs(bin) / meanMs),
+    ),
+  );
+
 /** Probability that a standard normal variable is below `x`, to 1e-7 (Abramowitz and Stegun, formula 7.1.26). */
-function normalBelow(x: number): number {
+export function normalCdf(x: number): number {
   const t = 1 / (1 + (0.3275911 * Math.abs(x)) / Math.SQRT2);
   const series =
     ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
@@ -59,19 +68,6 @@ export function quantileAfter(distribution: Distribution, afterMs: number, p: nu
   const mass = at(distribution.mass, low);
   const inside = mass > 0 ? (at(distribution.survival, low) - survival) / mass : 0;
   return Math.max(afterMs, edgeMs(low) + Math.min(1, inside) * widthMs(low));
-}
-
-/** Mean of the durations that last beyond `afterMs`. */
-export function meanAfter({ mass, survival }: Distribution, afterMs: number): number {
-  const first = binOf(afterMs);
-  const rest = at(mass, first) * Math.max(0, (edgeMs(first + 1) - afterMs) / widthMs(first));
-  let weight = rest;
-  let total = rest * ((afterMs + edgeMs(first + 1)) / 2);
-  for (let bin = first + 1; bin < BINS && at(survival, bin) > 0; bin++) {
-    weight += at(mass, bin);
-    total += at(mass, bin) * ((edgeMs(bin) + edgeMs(bin + 1)) / 2);
-  }
-  return weight > 0 ? Math.max(afterMs, total / weight) : afterMs;
 }
 
 /** The distribution of the sum of two independent durations, of which the first lasts beyond `afterMs`. */

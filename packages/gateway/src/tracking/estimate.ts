@@ -1,7 +1,7 @@
-import { at, BINS, binOf, edgeMs, smooth, sum } from './bins.ts';
+import { at, BINS, binOf, edgeMs, sum } from './bins.ts';
 import {
   type Distribution,
-  distributionOf,
+  exponential,
   logNormal,
   mix,
   type Normal,
@@ -14,17 +14,14 @@ import {
   type Histogram,
   histogram,
   type Learnt,
+  outlastedBy,
   placeTimes,
   progressErrors,
   samplesOf,
 } from './learnt.ts';
 import { cachedPollCosts, type ScaledCosts } from './pollCosts.ts';
-
-/** What the catalogue says of submit to end. */
-export interface Prior {
-  readonly medianSeconds: number;
-  readonly p90Seconds: number;
-}
+import { posterior } from './posterior.ts';
+import { catalogued, LEAST_SIGMA, type Prior, steady } from './prior.ts';
 
 /** How long a part of a job takes. */
 export interface Duration {
@@ -74,39 +71,35 @@ export interface Place {
   readonly ageMs: number;
 }
 
-/** A parent, or the catalogue, weighs as much as so many samples of the kind itself: no more, so that fifty of them overrule a wrong one. */
+/** A parent, or what is known before, weighs as much as so many samples. */
 const PARENT_WEIGHT = 1;
-/** The catalogue is typically right. In the rest of the cases it says little more than the order of magnitude. */
-const BROAD_PART = 0.2;
-const BROAD_SIGMA = 1.2;
-/** An unknown upstream: few jobs fail, and those fail early. */
-const FAILED = { part: 0.03, medianMs: 10_000, sigma: 1.2, weight: 20 } as const;
+/** Of an unknown upstream: few jobs fail, and those fail early. Parts differ much between upstreams, so few samples overrule this one. */
+const FAILED = { part: 0.05, times: exponential(10_000), weight: 2 } as const;
 /** Percentages of an unknown upstream are off by half: exp(0.5) = 1.6. */
 const PROGRESS_ERROR: Normal = { mean: 0, sigma: 0.5 };
 /** An unknown queue is short, or not at all. */
-const QUEUE = { medianMs: 10_000, sigma: 1.5 } as const;
+const QUEUE = logNormal(10_000, 1.5);
+/** A queue may be longer than any before, as far as a place in it says. */
+const LONG_QUEUE = { part: 0.2, sigma: 1.2 } as const;
 /** A place in an unknown queue takes half a minute, more or less: only jobs that tell of places make use of it. */
 const PLACE_TIME: Normal = { mean: Math.log(30_000), sigma: 1 };
 /** 5 kB each. */
 const MAX_SUMS = 64;
-/** No time is known better than this: the width of a bin. */
-const LEAST_SIGMA = 0.05;
-/** What has faded to less than this part of a sample counts no more. */
-const NEGLIGIBLE = 0.001;
-/** 90th percentile of the standard normal distribution. */
-const NORMAL_P90 = 1.2816;
 
 /** `levels`: what is known of the parents of the kind, from the most general on, and at last of the kind itself. */
 export function createEstimate(levels: readonly Learnt[], prior: Prior): Estimate {
-  const failed = posterior(levels, 'failed', logNormal(FAILED.medianMs, FAILED.sigma));
+  const learnt = (name: Histogram) => levels.map((level) => ({ ended: histogram(level, name) }));
+  const withOpen = (name: 'succeeded' | 'render') =>
+    levels.map((level) => ({ ended: histogram(level, name), outlasted: outlastedBy(level, name) }));
+  const failed = posterior(learnt('failed'), FAILED.times);
   const failing = failedPart(levels);
   const durationOf = (succeeded: Distribution): Duration => {
     const ended = mix(failed, succeeded, failing);
     return { succeeded, failed, ended, pollCosts: cachedPollCosts(ended) };
   };
-  const total = durationOf(posterior(levels, 'succeeded', priorOf(prior)));
+  const total = durationOf(posterior(withOpen('succeeded'), catalogued(prior), steady));
   const started = levels.some((level) => sum(histogram(level, 'render')) > 0);
-  const render = started ? durationOf(posterior(levels, 'render', total.succeeded)) : undefined;
+  const render = started ? durationOf(posterior(withOpen('render'), total.succeeded, steady)) : undefined;
   const progress = progressErrorsOf(levels);
   return {
     total,
@@ -117,53 +110,22 @@ export function createEstimate(levels: readonly Learnt[], prior: Prior): Estimat
   };
 }
 
-function priorOf({ medianSeconds, p90Seconds }: Prior): Distribution {
-  const sigma = Math.max(LEAST_SIGMA, Math.log(p90Seconds / medianSeconds) / NORMAL_P90);
-  const medianMs = medianSeconds * 1000;
-  return mix(logNormal(medianMs, BROAD_SIGMA), logNormal(medianMs, sigma), BROAD_PART);
-}
-
-/** The histogram of each level, with the one before as its prior. */
-function posterior(levels: readonly Learnt[], name: Histogram, prior: Distribution): Distribution {
-  let mass = prior.mass;
-  for (const level of levels) {
-    const counts = histogram(level, name);
-    const samples = sum(counts);
-    if (samples < NEGLIGIBLE) continue;
-    const parent = mass;
-    mass = smoothAdaptively(counts, samples).map((count, bin) => count + PARENT_WEIGHT * at(parent, bin));
-    const total = samples + PARENT_WEIGHT;
-    for (let bin = 0; bin < BINS; bin++) mass[bin] = at(mass, bin) / total;
-  }
-  return distributionOf(mass);
-}
-
-/**
- * Few samples are spread wide and many little. Where
- * samples are sparse, as in a long tail, they are spread wider than where most are (Abramson's rule).
- */
-function smoothAdaptively(counts: Float64Array, samples: number): Float64Array {
-  const width = Math.max(0.5, 6 * (1 + samples) ** (-1 / 3));
-  const pilot = smooth(counts, () => width);
-  let logarithms = 0;
-  for (let bin = 0; bin < BINS; bin++)
-    if (at(counts, bin) > 0) logarithms += at(counts, bin) * Math.log(at(pilot, bin));
-  const typical = Math.exp(logarithms / samples);
-  return smooth(counts, (bin) => width * Math.min(4, Math.max(1, Math.sqrt(typical / at(pilot, bin)))));
-}
-
 function failedPart(levels: readonly Learnt[]): number {
   let part: number = FAILED.part;
-  for (const level of levels)
-    part = (sum(histogram(level, 'failed')) + FAILED.weight * part) / (samplesOf(level) + FAILED.weight);
+  for (const level of levels) {
+    // Of jobs that are open most succeed.
+    const jobs = Math.max(samplesOf(level), at(outlastedBy(level, 'succeeded'), 0));
+    part = (sum(histogram(level, 'failed')) + FAILED.weight * part) / (jobs + FAILED.weight);
+  }
   return part;
 }
 
 /** Jobs that still wait end after the rest of the wait and the render time. */
 function waitingJobs(levels: readonly Learnt[], total: Duration, render: Duration): Estimate['waiting'] {
-  const queue = posterior(levels, 'queue', logNormal(QUEUE.medianMs, QUEUE.sigma));
+  const waits = levels.map((level) => ({ ended: histogram(level, 'queue') }));
+  const queue = posterior(waits, QUEUE);
   const placeTime = posteriorNormal(levels.map(placeTimes), PLACE_TIME);
-  const told = levels.some((level) => sum(histogram(level, 'queue')) > 0);
+  const told = waits.some(({ ended }) => sum(ended) > 0);
   /** A sum of two durations takes 50 µs, and serves all jobs whose ages are in the same bins. */
   const known = new Map<number, Waiting>();
   return (afterMs, place) => {
@@ -191,7 +153,7 @@ function inPlace(
   { ageMs }: Place,
   { predictedMs, sigma }: { readonly predictedMs: number; readonly sigma: number },
 ): Distribution {
-  const possible = mix(logNormal(ageMs + predictedMs, BROAD_SIGMA), queue, BROAD_PART);
+  const possible = mix(logNormal(ageMs + predictedMs, LONG_QUEUE.sigma), queue, LONG_QUEUE.part);
   return reweighted(possible, afterMs, { fixedMs: ageMs, predictedMs, error: { mean: 0, sigma } });
 }
 

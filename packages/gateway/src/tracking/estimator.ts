@@ -1,23 +1,18 @@
-import { createEstimate, type Estimate, type Prior } from './estimate.ts';
+import { createEstimate, type Estimate } from './estimate.ts';
+import { type Kind, keyOf } from './kind.ts';
 import {
   add,
+  addOutlasted,
   addSample,
   fromJson,
   type Learnt,
   merged,
   nothingLearnt,
+  type Outlasted,
   type Sample,
   toJson,
 } from './learnt.ts';
-
-/** Jobs that take about as long as each other. */
-export interface Kind {
-  readonly account: string;
-  /** The upstream's name of the model. */
-  readonly model: string;
-  readonly resolution?: string | undefined;
-  readonly durationSeconds?: number | undefined;
-}
+import type { Prior } from './prior.ts';
 
 /** Learns from finished jobs how long jobs of each kind take. Keeps no clock: `atMs` is the wall clock in milliseconds UTC. */
 export interface Estimator {
@@ -25,22 +20,28 @@ export interface Estimator {
   estimate(kind: Kind, prior: Prior): Estimate;
   /** Where in its interval a job is likely to have ended is judged by what was known before, hence the prior. */
   learn(kind: Kind, prior: Prior, sample: Sample, atMs: number): void;
+  /** A job has lasted for a part of its life. To be told of each part once: see `toldMs` of a sample. */
+  outlasted(kind: Kind, part: Outlasted, atMs: number): void;
   /** Kinds with samples that have not been saved. */
   unsaved(): readonly Kind[];
   /**
    * What to store of a kind: what was restored, and all samples since. `saved` is called once it has been stored. Otherwise, because
-   * another node stored its own first, restore that and save again.
+   * another node stored its own first, restore that and save again. `version` is that of what was restored, 0 for nothing.
    */
-  save(kind: Kind): { readonly json: string; readonly saved: () => void };
-  /** Takes over what is stored of a kind, and adds this node's unsaved samples to it. Ignores what it cannot read. */
-  restore(kind: Kind, json: string): void;
+  save(kind: Kind): { readonly json: string; readonly version: number; readonly saved: () => void };
+  /**
+   * Takes over what is stored of a kind, and adds this node's unsaved samples to it. Ignores what is older than what it knows, and what it
+   * cannot read. Undefined: nothing is stored of it any more.
+   */
+  restore(kind: Kind, stored: { readonly json: string; readonly version: number } | undefined): void;
 }
 
 /** What is known of a kind, in parts that are added up. */
 interface Entry {
   readonly kind: Kind;
-  /** As it is stored. */
+  /** As it is stored, in this version: 0 if nothing is. */
   stored: Learnt | undefined;
+  version: number;
   /** Samples that are being saved. */
   saving: Learnt | undefined;
   /** Samples since then. */
@@ -55,10 +56,12 @@ interface Model {
   learnt: number;
 }
 
-/** 5 kB each. */
+/** 7 kB each. */
 const MAX_KINDS = 1000;
-/** An estimate is computed anew once there are so many more samples, as a part of those that it is made of: it takes 50 µs. */
+/** An estimate is computed anew once there are so many more samples, as a part of those that it is made of: it takes some 60 µs. */
 const STALE_PART = 0.02;
+/** That a job has not ended yet counts as such a part of a sample for that: there are dozens of polls for each end. */
+const OUTLASTED_PART = 0.02;
 
 export function createEstimator({ maxKinds = MAX_KINDS }: { maxKinds?: number } = {}): Estimator {
   const models = new Map<string, Model>();
@@ -69,16 +72,22 @@ export function createEstimator({ maxKinds = MAX_KINDS }: { maxKinds?: number } 
     const key = keyOf(kind);
     const model = models.get(kind.model) ?? { entries: new Map(), learnt: 0 };
     models.set(kind.model, model);
-    const entry = model.entries.get(key) ?? { kind, stored: undefined, saving: undefined, fresh: undefined };
+    const entry: Entry = model.entries.get(key) ?? {
+      ...{ kind, version: 0 },
+      ...{ stored: undefined, saving: undefined, fresh: undefined },
+    };
     model.entries.set(key, entry);
     recent.delete(key);
     recent.set(key, entry);
-    if (recent.size > maxKinds) forgetOldest();
+    if (recent.size > maxKinds) forgetOldest(entry);
     return entry;
   }
 
-  function forgetOldest(): void {
-    for (const [key, { kind }] of recent) {
+  /** Samples that are not stored yet are kept. */
+  function forgetOldest(used: Entry): void {
+    for (const [key, entry] of recent) {
+      if (entry === used || (entry.saving ?? entry.fresh)) continue;
+      const { kind } = entry;
       recent.delete(key);
       const model = models.get(kind.model);
       model?.entries.delete(key);
@@ -108,33 +117,41 @@ export function createEstimator({ maxKinds = MAX_KINDS }: { maxKinds?: number } 
       const model = models.get(kind.model);
       if (model) model.learnt++;
     },
+    outlasted(kind, part, atMs) {
+      const entry = entryOf(kind);
+      entry.fresh ??= nothingLearnt(atMs);
+      addOutlasted(entry.fresh, part);
+      const model = models.get(kind.model);
+      if (model) model.learnt += OUTLASTED_PART;
+    },
     unsaved: () =>
       [...recent.values()].filter(({ saving, fresh }) => saving ?? fresh).map(({ kind }) => kind),
     save(kind) {
       const entry = entryOf(kind);
       entry.saving = together(entry.saving, entry.fresh);
       entry.fresh = undefined;
-      const { saving } = entry;
+      const { saving, version } = entry;
       const all = together(entry.stored, saving) ?? nothingLearnt(0);
       return {
         json: toJson(all),
+        version,
         saved: () => {
           if (entry.saving !== saving) return;
           entry.stored = all;
+          entry.version = version + 1;
           entry.saving = undefined;
         },
       };
     },
-    restore(kind, json) {
+    restore(kind, stored) {
       const entry = entryOf(kind);
-      entry.stored = fromJson(json) ?? entry.stored;
+      if (stored && stored.version <= entry.version) return;
+      entry.version = stored?.version ?? 0;
+      entry.stored = (stored && fromJson(stored.json)) ?? entry.stored;
       for (const relative of models.get(kind.model)?.entries.values() ?? []) delete relative.estimate;
     },
   };
 }
-
-const keyOf = ({ account, model, resolution, durationSeconds }: Kind): string =>
-  JSON.stringify([account, model, resolution, durationSeconds]);
 
 const together = (earlier: Learnt | undefined, later: Learnt | undefined): Learnt | undefined =>
   earlier && later ? merged(earlier, later) : (later ?? earlier);

@@ -1,10 +1,12 @@
-import { addInterval, at, BINS, binOf, sum } from './bins.ts';
+import { addInterval, at, BINS, binOf, edgeMs, sum, widthMs } from './bins.ts';
 
 /** What one finished job shows of how long its kind takes. Ages and durations in milliseconds; ages count from the submit. */
 export interface Sample {
   readonly outcome: 'succeeded' | 'failed';
   /** The job ended between these ages: not done at `fromMs`, done at `toMs`. Both the same if the upstream tells the time. */
   readonly total: { readonly fromMs: number; readonly toMs: number };
+  /** `outlasted` has told of the job up to this age. Default: of none of it. */
+  readonly toldMs?: number | undefined;
   /** From submit to start, where the upstream tells. */
   readonly queueMs?: number | undefined;
   /** From start to end, where the upstream tells. */
@@ -13,6 +15,14 @@ export interface Sample {
   readonly progress?: readonly { readonly percent: number; readonly ageMs: number }[] | undefined;
   /** Places in the upstream's queue, each with the age at which it was first seen. */
   readonly queue?: readonly { readonly position: number; readonly ageMs: number }[] | undefined;
+}
+
+/** A part of a job's life at whose end it has not ended. Ages in milliseconds since the submit. */
+export interface Outlasted {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** The age at which it started, where the upstream tells. */
+  readonly startedMs?: number | undefined;
 }
 
 /** What has been learnt of a kind: decayed counts of its samples, all in one array. */
@@ -30,7 +40,11 @@ export const BANDS = 10;
 /** Three numbers a band and three for places in the queue: count, sum and sum of squares of logarithms. */
 const PROGRESS = 4 * BINS;
 const POSITION = PROGRESS + 3 * BANDS;
-const SIZE = POSITION + 3;
+/** How many jobs have lasted beyond each bin, in parts of a bin for those that are still in it: of the jobs that succeed, and others. */
+const OUTLASTED = { succeeded: POSITION + 3, render: POSITION + 3 + BINS } as const;
+const SIZE = OUTLASTED.render + BINS;
+/** What was stored before `OUTLASTED` was counted. */
+const OLD_SIZE = OUTLASTED.succeeded;
 
 /**
  * A sample weighs 1/200 less with each one after it. More memory would smooth the histogram by 1%, but follow an upstream that changes over
@@ -47,6 +61,10 @@ export const nothingLearnt = (atMs: number): Learnt => ({ atMs, counts: new Floa
 /** The counts of one histogram. Not a copy. */
 export const histogram = ({ counts }: Learnt, name: Histogram): Float64Array =>
   counts.subarray(HISTOGRAMS[name], HISTOGRAMS[name] + BINS);
+
+/** How many jobs have lasted beyond each bin of a histogram. Not a copy. */
+export const outlastedBy = ({ counts }: Learnt, name: keyof typeof OUTLASTED): Float64Array =>
+  counts.subarray(OUTLASTED[name], OUTLASTED[name] + BINS);
 
 /** Count, sum and sum of squares of the logarithms of actual by predicted render time, in a band of percentages. */
 export function progressErrors({ counts }: Learnt, band: number): [number, number, number] {
@@ -71,20 +89,52 @@ export const samplesOf = (learnt: Learnt): number =>
 export function addSample(learnt: Learnt, sample: Sample, atMs: number, expected: Float64Array): void {
   decay(learnt, atMs, FORGET);
   const { counts } = learnt;
-  const { fromMs, toMs } = sample.total;
-  addInterval(
-    histogram(learnt, sample.outcome),
-    Math.max(0, Math.min(fromMs, toMs)),
-    Math.max(0, toMs),
-    expected,
-  );
+  const toMs = Math.max(0, sample.total.toMs);
+  const fromMs = Math.max(0, Math.min(sample.total.fromMs, toMs));
+  const ended = new Float64Array(BINS);
+  addInterval(ended, fromMs, toMs, expected);
+  addTo(histogram(learnt, sample.outcome), ended);
+  if (sample.outcome === 'succeeded') addEnd(outlastedBy(learnt, 'succeeded'), ended, sample.toldMs ?? 0);
   if (sample.queueMs !== undefined) count(counts, HISTOGRAMS.queue + binOf(sample.queueMs), 1);
-  if (sample.renderMs !== undefined && sample.outcome === 'succeeded')
-    count(counts, HISTOGRAMS.render + binOf(sample.renderMs), 1);
+  if (sample.renderMs !== undefined && sample.outcome === 'succeeded') {
+    const rendered = new Float64Array(BINS);
+    rendered[binOf(sample.renderMs)] = 1;
+    addTo(histogram(learnt, 'render'), rendered);
+    const startedMs = Math.max(0, toMs - sample.renderMs);
+    addEnd(outlastedBy(learnt, 'render'), rendered, Math.max(0, (sample.toldMs ?? 0) - startedMs));
+  }
   addProgress(counts, sample);
   for (const { position, ageMs } of sample.queue ?? [])
     if (position > 0 && sample.queueMs !== undefined && sample.queueMs > ageMs)
       addLogarithm(counts, POSITION, Math.log((sample.queueMs - ageMs) / position));
+}
+
+/**
+ * Jobs that have not ended are samples too: without them, of a thousand jobs that are submitted together the first to end would say that
+ * all end so soon.
+ */
+export function addOutlasted(learnt: Learnt, { fromMs, toMs, startedMs }: Outlasted): void {
+  addSpan(outlastedBy(learnt, 'succeeded'), fromMs, toMs);
+  if (startedMs !== undefined)
+    addSpan(outlastedBy(learnt, 'render'), Math.max(0, fromMs - startedMs), toMs - startedMs);
+}
+
+function addSpan(outlasted: Float64Array, fromMs: number, toMs: number): void {
+  for (let bin = binOf(fromMs); bin < BINS && edgeMs(bin) < toMs; bin++) {
+    const part = (Math.min(toMs, edgeMs(bin + 1)) - Math.max(fromMs, edgeMs(bin))) / widthMs(bin);
+    count(outlasted, bin, Math.max(0, part));
+  }
+}
+
+/** A job that has ended lasted beyond the bins before its end, and not for a part of the bin of its end. It was counted up to `toldMs`. */
+function addEnd(outlasted: Float64Array, ended: Float64Array, toldMs: number): void {
+  const told = new Float64Array(BINS);
+  addSpan(told, 0, toldMs);
+  let left = sum(ended);
+  for (let bin = 0; bin < BINS; bin++) {
+    left -= at(ended, bin);
+    count(outlasted, bin, left - at(told, bin));
+  }
 }
 
 function addProgress(counts: Float64Array, { outcome, total, queueMs, renderMs, progress }: Sample): void {
@@ -102,6 +152,10 @@ function addLogarithm(counts: Float64Array, first: number, value: number): void 
   count(counts, first, 1);
   count(counts, first + 1, value);
   count(counts, first + 2, value * value);
+}
+
+function addTo(counts: Float64Array, others: Float64Array): void {
+  for (let i = 0; i < others.length; i++) counts[i] = at(counts, i) + at(others, i);
 }
 
 function count(counts: Float64Array, index: number, by: number): void {
@@ -130,7 +184,7 @@ export function merged(earlier: Learnt, later: Learnt): Learnt {
 
 /** Adds the counts of another kind, without decay. */
 export function add(learnt: Learnt, other: Learnt): Learnt {
-  for (let i = 0; i < SIZE; i++) learnt.counts[i] = at(learnt.counts, i) + at(other.counts, i);
+  addTo(learnt.counts, other.counts);
   return learnt;
 }
 
@@ -138,6 +192,9 @@ const copyOf = ({ atMs, counts }: Learnt): Learnt => ({ atMs, counts: counts.sli
 
 /** The version of the format. A change of the bins is another format. */
 const VERSION = 1;
+
+/** No sum of 200 samples and their squares comes near it, and no number of jobs in flight. */
+const LARGEST = 1e9;
 
 /** Compact JSON: the counts above zero, each after its index. */
 export function toJson({ atMs, counts }: Learnt): string {
@@ -158,13 +215,22 @@ export function fromJson(json: string): Learnt | undefined {
     return undefined;
   }
   const { version, at: atMs, size, counts } = (parsed ?? {}) as Record<string, unknown>;
-  if (version !== VERSION || size !== SIZE || typeof atMs !== 'number' || !Array.isArray(counts))
+  if (
+    version !== VERSION ||
+    !(size === SIZE || size === OLD_SIZE) ||
+    typeof atMs !== 'number' ||
+    !Array.isArray(counts)
+  )
     return undefined;
   const learnt = nothingLearnt(atMs);
   for (let i = 0; i + 1 < counts.length; i += 2) {
     const [index, value] = [counts[i], counts[i + 1]];
-    if (!Number.isInteger(index) || index < 0 || index >= SIZE || !Number.isFinite(value)) return undefined;
+    if (!Number.isInteger(index) || index < 0 || index >= size || !(Math.abs(value) <= LARGEST))
+      return undefined;
     learnt.counts[index] = value;
   }
+  if (size === OLD_SIZE)
+    for (const name of ['succeeded', 'render'] as const)
+      addEnd(outlastedBy(learnt, name), histogram(learnt, name), 0);
   return learnt;
 }

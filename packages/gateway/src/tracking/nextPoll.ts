@@ -1,4 +1,5 @@
 import { at, BINS, binOf, edgeMs, widthMs } from './bins.ts';
+import { survivalAt } from './distribution.ts';
 import type { Estimate } from './estimate.ts';
 import { denseCost } from './pollCosts.ts';
 import { endOf, type Job, startOf, type Upcoming } from './remainingTime.ts';
@@ -19,7 +20,10 @@ export interface PollRequest {
 export interface NextPoll {
   /** Milliseconds from the job's age now until the next poll. */
   readonly ms: number;
-  /** What the job adds to the demand for polls at its account: at a price it wants one every sqrt(price) / weight milliseconds. */
+  /**
+   * What the job adds to the demand for polls at its account: at a price it wants one every sqrt(price) / weight milliseconds. Times the
+   * milliseconds since the last poll it is the root of the delay that has built up in expectation.
+   */
   readonly weight: number;
 }
 
@@ -41,10 +45,36 @@ export function nextPollMs(request: PollRequest): NextPoll {
       : Number.POSITIVE_INFINITY;
   const gap = Math.min(gapToEnd, gapToStart);
   const polledAgeMs = job.lastPollAgeMs + Math.max(minIntervalMs, Math.min(maxGapMs, gap));
-  return {
-    ms: Math.max(0, polledAgeMs - job.ageMs),
-    weight: Math.sqrt(price) / Math.min(maxGapMs, gap),
-  };
+  const ms = Math.max(0, polledAgeMs - job.ageMs);
+  const weight = Math.sqrt(price) / Math.min(maxGapMs, gap);
+  // A job that another driver polled: the more it is overdue, the less says the gap of its first poll.
+  return ms > 0
+    ? { ms, weight }
+    : { ms, weight: Math.max(Math.sqrt(price) / maxGapMs, weightOfDelay(request)) };
+}
+
+/** The weight by the delay that has really built up. */
+function weightOfDelay({ estimate, job, reliability }: PollRequest): number {
+  const ofEnd = delayMs(endOf(estimate, job, 'ended'), job.ageMs) * (1 - reliability);
+  const ofStart = job.state === 'queued' ? delayMs(startOf(estimate, job), job.ageMs) * START_VALUE : 0;
+  return Math.sqrt(Math.max(ofEnd, ofStart)) / Math.max(1, job.ageMs - job.lastPollAgeMs);
+}
+
+/** The delay in expectation at `ageMs` of a job that has not been polled since. */
+function delayMs({ distribution, originAgeMs, afterMs }: Upcoming, ageMs: number): number {
+  const alive = survivalAt(distribution, afterMs);
+  const untilMs = ageMs - originAgeMs;
+  let built = 0;
+  let ended = 0;
+  let from = afterMs;
+  for (let bin = binOf(afterMs); bin < BINS && from < untilMs; bin++) {
+    const width = Math.min(untilMs, edgeMs(bin + 1)) - from;
+    const density = at(distribution.mass, bin) / widthMs(bin);
+    built += ended * width + (density * width * width) / 2;
+    ended += density * width;
+    from += width;
+  }
+  return alive > 0 ? built / alive : 0;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Distribution, meanAfter, quantileAfter, reweighted } from './distribution.ts';
+import { type Distribution, quantileAfter, reweighted } from './distribution.ts';
 import type { Estimate, Place } from './estimate.ts';
 import type { ScaledCosts } from './pollCosts.ts';
 
@@ -32,7 +32,6 @@ export interface Upcoming {
 
 /** How long a job will still take. */
 export interface RemainingTime {
-  readonly meanMs: number;
   readonly medianMs: number;
   /** The time within which a share `p` of such jobs succeed, of those that do. */
   quantile(p: number): number;
@@ -43,7 +42,7 @@ export function remainingMs(estimate: Estimate, job: Job): RemainingTime {
   const { distribution, originAgeMs, afterMs } = endOf(estimate, job, 'succeeded');
   const fromNow = (ms: number) => Math.max(0, ms + originAgeMs - job.ageMs);
   const quantile = (p: number) => fromNow(quantileAfter(distribution, afterMs, p));
-  return { meanMs: fromNow(meanAfter(distribution, afterMs)), medianMs: quantile(0.5), quantile };
+  return { medianMs: quantile(0.5), quantile };
 }
 
 /** The distribution of the end of a job, given all that the upstream has told of it. */

@@ -180,9 +180,28 @@ describe('ids and paths', () => {
   });
 
   it.each([
-    ['/v1/video/generations/download', /^id is not valid: expected string, and it is missing\.$/],
-    ['/v1/video/generations?limit=101', /^limit is not valid: expected number of at most 100\.$/],
-    ['/v1/video/generations?limit=0', /^limit is not valid: expected number of at least 1\.$/],
+    [
+      '/v1/video/generations/download',
+      /^id is not valid: expected a task id, such as video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f\.$/,
+    ],
+    ...['limit=101', 'limit=0', 'limit=ten', 'limit=1.5', 'limit=1&limit=2'].map(
+      (query): [string, RegExp] => [
+        `/v1/video/generations?${query}`,
+        /^limit is not valid: expected a whole number from 1 to 100, such as 20\.$/,
+      ],
+    ),
+    ...['wait=abc', 'wait=-1', 'wait=61'].map((query): [string, RegExp] => [
+      `/v1/video/generations/video_${'0'.repeat(32)}?${query}`,
+      /^wait is not valid: expected a number from 0 to 60, such as 30\.$/,
+    ]),
+    [
+      '/v1/video/generations?model=',
+      /^model is not valid: expected the id of a model, such as onetake-preview\.$/,
+    ],
+    [
+      '/v1/video/generations/download?id=x&variant=gif',
+      /^variant is not valid: expected one of "video", "thumbnail", "spritesheet"\.$/,
+    ],
     [
       '/v1/video/generations?status=done',
       /^status is not valid: expected one of "queued", "in_progress", "succeeded", "failed"\.$/,

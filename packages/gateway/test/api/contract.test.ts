@@ -95,7 +95,9 @@ describe('query', () => {
     const { body } = await t.submit(QUICK);
     const statuses: string[] = [];
     for (let status = 'queued'; status !== 'succeeded'; ) {
-      const held = await t.json(`/v1/video/generations/${body.task_id}`, { headers: { prefer: 'wait=30' } });
+      const held = await t.json(`/v1/video/generations/${body.task_id}?wait_for=change`, {
+        headers: { prefer: 'wait=30' },
+      });
       status = held.body.status;
       statuses.push(status);
     }

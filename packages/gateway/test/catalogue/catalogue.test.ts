@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type Catalogue, createCatalogue } from '../../src/catalogue/catalogue.ts';
+import { type Catalogue, catalogueProblems, createCatalogue } from '../../src/catalogue/catalogue.ts';
 import { BUILT_IN } from '../../src/catalogue/entries/index.ts';
 import { PARAMETERS } from '../../src/catalogue/fields.ts';
+import type { ConditionSpec, Model } from '../../src/catalogue/model.ts';
 import type { ModelServer } from '../../src/catalogue/serving.ts';
 import { checkRequest } from '../../src/catalogue/validate/request.ts';
+import { SHIPPED_MODELS } from '../../src/providers/declared/load.ts';
 import { OnetakeError } from '../../src/tasks/errors.ts';
 import { asStored, builtIn } from './builtIn.ts';
 
@@ -120,24 +122,40 @@ describe('the documented parameters of the reference service are accepted', () =
   });
 });
 
+const isGiven = (when: ConditionSpec | undefined): boolean =>
+  when !== undefined && (!('given' in when) || when.given);
+
+/** The first kind of reference that a model takes, if it needs one. */
+function referencesFor(model: Model | undefined, needed: boolean): object {
+  const [kind] = model?.parameters.references?.takes ?? [];
+  if (!needed || !kind) return {};
+  const role = kind.role === undefined ? {} : { role: kind.role };
+  return { references: [{ type: kind.type, url: 'https://example.com/boat', ...role }] };
+}
+
 describe.each(BUILT_IN.map((entry) => [entry.id, entry] as const))('%s', (id, entry) => {
   it('is found by its id and every alias, and accepts a prompt with its required parameters', () => {
     const model = builtIn.get(id);
     for (const alias of entry.aliases ?? []) expect(builtIn.get(alias)).toBe(model);
     const required = (model?.rules ?? []).flatMap((rule) =>
-      'require' in rule && !rule.when && 'given' in rule.require ? [rule.require.parameter] : [],
+      // One that applies while something is not given applies to a plain request.
+      'require' in rule && 'given' in rule.require && rule.require.given && !isGiven(rule.when)
+        ? [rule.require.parameter]
+        : [],
     );
     const picture = 'https://example.com/boat.png';
     const body = {
       model: id,
       prompt: 'a paper boat',
       ...(required.includes('image') ? { image: picture } : {}),
-      ...(required.includes('referenceImages') ? { reference_images: [picture] } : {}),
+      ...(required.includes('lastFrame') ? { last_frame: picture } : {}),
+      ...referencesFor(model, required.includes('references')),
+      ...(required.includes('videoUrl') ? { video_url: 'https://example.com/boat.mp4' } : {}),
     };
     const { draft, price } = checkRequest(body, builtIn);
     expect(draft).toMatchObject({ model: id, duration: entry.parameters.duration.default });
     expect(draft.width * draft.height).toBeGreaterThan(0);
-    expect(price.holdMicros).toBe(price.microsPerSecond * draft.duration);
+    expect(price.holdMicros).toBe((price.microsPerVideo ?? 0) + price.microsPerSecond * draft.duration);
     expect(price.microsPerSecond > 0).toBe(entry.provider !== 'preview');
   });
 
@@ -146,62 +164,11 @@ describe.each(BUILT_IN.map((entry) => [entry.id, entry] as const))('%s', (id, en
   });
 });
 
-describe('availability of a model', () => {
-  const server = (providerId: string, more: Partial<ModelServer> = {}): ModelServer => ({
-    providerId,
-    retiresModels: false,
-    ...more,
-  });
-  const catalogue = createCatalogue({ servers: [server('preview')] });
-  const unavailable = (id: string): string => {
-    const model = catalogue.get(id);
-    if (!model) throw new Error(`no model ${id}`);
-    try {
-      catalogue.requireAvailable(model);
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'model_unavailable', status: 503, details: { param: 'model' } });
-      return error instanceof Error ? error.message : '';
-    }
-    return 'available';
-  };
-
-  it('depends on the accounts', () => {
-    expect(catalogue.available('onetake-preview')).toBe(true);
-    expect(catalogue.available('veo-3.1-generate-001')).toBe(false);
-    expect(catalogue.available('no-such-model')).toBe(false);
-    expect(unavailable('onetake-preview')).toBe('available');
-  });
-
-  it('has the settings to fill in', () => {
-    expect(unavailable('veo-3.1-generate-001')).toMatch(
-      /^veo-3\.1-generate-001 has no account here; the operator must set GEMINI_API_KEY.* to use Google\.$/,
-    );
-    expect(unavailable('wan2.7-t2v')).toMatch(/set DASHSCOPE_API_KEY/);
-  });
-
-  it('of a retired model has the alternatives', () => {
-    expect(unavailable('sora-2')).toMatch(
-      /sora-2 was retired on 2026-09-24: .* Use veo-3\.1-generate-001, wan3\.0-video or seedance-2\.0 instead, or ask the operator/,
-    );
-  });
-});
-
 describe('an account', () => {
-  const availableAt = (...servers: ModelServer[]) => {
-    const catalogue = createCatalogue({ servers });
-    return (id: string) => catalogue.available(id);
-  };
-
-  it("at the provider's own service has no retired models, another account has them", () => {
-    const own = availableAt({ providerId: 'openai', retiresModels: true });
-    const compatible = availableAt({ providerId: 'openai', retiresModels: false });
-    expect([own('sora-2'), compatible('sora-2')]).toEqual([false, true]);
-  });
-
   it('that lists its models serves only these, under its own names, retired or not', () => {
     const server: ModelServer = {
       providerId: 'openai',
-      retiresModels: true,
+      official: true,
       models: new Map([
         ['sora-2', 'my-deployment'],
         ['wan3.0-video', undefined],
@@ -220,19 +187,26 @@ describe('an account', () => {
 
   it('that lists a missing model is a settings error', () => {
     const models = new Map([['sora-3', undefined]]);
-    expect(() =>
-      createCatalogue({ servers: [{ providerId: 'openai', retiresModels: false, models }] }),
-    ).toThrow(/Accounts name models that the catalogue does not have: sora-3/);
+    expect(() => createCatalogue({ servers: [{ providerId: 'openai', official: false, models }] })).toThrow(
+      /Accounts name models that the catalogue does not have: sora-3/,
+    );
   });
 });
 
 describe('changes of the catalogue', () => {
+  it('cannot spell the inputs of a provider that a file declares', () => {
+    const overrides = { [SHIPPED_MODELS[0]?.id ?? '']: { inputs: { duration: { form: 'text' } } } };
+    expect(catalogueProblems(overrides, [], SHIPPED_MODELS)).toEqual([
+      expect.stringMatching(/inputs: the file of comfyui says how its requests look; remove it$/),
+    ]);
+  });
+
   it('replace the named fields and keep the rest', () => {
     const before = builtIn.get('sora-2');
     const after = withOverrides({
       'sora-2': {
         upstreamModel: 'my-sora',
-        lifecycle: { state: 'active' },
+        services: {},
         parameters: { duration: { kind: 'numbers', allowed: [4, 8], default: 4 }, videoUrl: null },
       },
     }).get('sora-2');
@@ -245,11 +219,17 @@ describe('changes of the catalogue', () => {
     expect(after?.rules).toEqual([]);
   });
 
+  it('may remove a resolution, whose prices then have no effect', () => {
+    const resolution = { kind: 'choice', allowed: ['720p'], default: '720p' };
+    const catalogue = withOverrides({ 'veo-3.1-generate-001': { parameters: { resolution } } });
+    expect(catalogue.get('veo-3.1-generate-001')?.parameters.resolution).toEqual(resolution);
+  });
+
   it('may add a model', () => {
     const catalogue = withOverrides({
       'my-model': {
         title: 'Mine',
-        family: 'wanxiang',
+        family: 'kling',
         provider: 'dashscope',
         released: '2026-11-01',
         upstreamModel: 'wan-mine',
@@ -268,8 +248,9 @@ describe('changes of the catalogue', () => {
     });
     expect(catalogue.list().at(-1)).toMatchObject({
       id: 'my-model',
+      family: 'kling',
       aliases: [],
-      lifecycle: { state: 'active' },
+      services: {},
     });
     const body = { model: 'my-model', prompt: 'x', person_generation: 'allow' };
     expect(checkRequest(body, catalogue).draft).toMatchObject({ width: 1280, personGeneration: 'Allow' });
@@ -281,8 +262,10 @@ describe('changes of the catalogue', () => {
       'onetake-preview': { typical: { medianSeconds: 5, p90Seconds: 2 } },
       'new model': { title: 'x' },
       'wan2.7-t2v': 'text',
+      'veo-3.1-generate-001': { family: 'Google Veo' },
     });
     for (const part of [
+      /models\.veo-3\.1-generate-001: family: must be a word in small letters such as kling/,
       /models\.sora-2: delivery: /,
       /models\.sora-2: .*colour/,
       /models\.onetake-preview: typical: p90Seconds is less than medianSeconds/,
@@ -301,6 +284,36 @@ describe('changes of the catalogue', () => {
       'a default that is not allowed',
       preview({ duration: { kind: 'numbers', allowed: [4, 8], default: 5 } }),
       /duration: the default 5 is not allowed/,
+    ],
+    [
+      'a default of a flag that is not allowed',
+      preview({ watermark: { kind: 'flag', allowed: [false], default: true } }),
+      /watermark: the default true is not allowed/,
+    ],
+    [
+      'a flag without a default that determines the price',
+      preview({ generateAudio: { kind: 'flag', allowed: [true, false] } }),
+      /parameters\.generateAudio\.default: is missing/,
+    ],
+    [
+      'inputs of a model whose provider names them',
+      { 'onetake-preview': { inputs: { duration: { form: 'text' } } } },
+      /inputs: all models of preview have the same inputs/,
+    ],
+    [
+      'an input that the model does not take',
+      { 'fal-wan-2.5': { inputs: { lastFrame: { name: 'end_image_url' } } } },
+      /inputs\.lastFrame: the model does not take it/,
+    ],
+    [
+      'a choice that is never sent',
+      { 'fal-wan-2.5': { inputs: { resolution: false } } },
+      /inputs\.resolution: a parameter with a choice of values must be sent/,
+    ],
+    [
+      'a form of something else than seconds',
+      { 'fal-wan-2.5': { inputs: { seed: { form: 'text' } } } },
+      /inputs\.seed\.form: only duration has one/,
     ],
     [
       'a default outside the range',
@@ -342,6 +355,28 @@ describe('changes of the catalogue', () => {
       /price\.rates: nothing matches 720p, 1280x720, audio true/,
     ],
     [
+      'a line of the price table that never applies',
+      {
+        'onetake-preview': {
+          price: {
+            currency: 'USD',
+            rates: [{ microsPerSecond: 1 }, { resolution: '720p', microsPerSecond: 2 }],
+            billing: '',
+          },
+        },
+      },
+      /price\.rates\.1: never applies/,
+    ],
+    [
+      'a price of a service that the model does not have',
+      {
+        'veo-3.1-generate-001': {
+          price: { currency: 'USD', rates: [{ service: 'venus', microsPerSecond: 1 }], billing: '' },
+        },
+      },
+      /price\.rates: nothing matches 720p, 1280x720, audio true, at vertex/,
+    ],
+    [
       'an odd size',
       { 'onetake-preview': { sizes: { '720p': { '16:9': ['1281x720'] } } } },
       /sizes\.720p\.16:9\.0: must be like 1280x720, both numbers even/,
@@ -353,13 +388,33 @@ describe('changes of the catalogue', () => {
     ],
     ['a name of another model', { 'onetake-preview': { aliases: ['sora-2'] } }, /sora-2 already means/],
     [
-      'an alternative that does not exist',
+      'a successor that does not exist',
       {
         'sora-2': {
-          lifecycle: { state: 'retired', since: '2026-01-01', reason: 'x', alternatives: ['sora-9'] },
+          services: { openai: { end: { date: '2026-01-01', reason: 'x', successors: ['sora-9'] } } },
         },
       },
-      /there is no model sora-9 to use instead/,
+      /services\.openai: there is no model sora-9 to use instead/,
+    ],
+    [
+      'the older way to say where a model ends',
+      { 'onetake-preview': { lifecycle: { state: 'retired' } } },
+      /there is no "lifecycle" here; write services: \{ SERVICE: \{ end: .* instead of lifecycle/,
+    ],
+    [
+      'the older way to name a model by region',
+      { 'onetake-preview': { upstreamModelByRegion: { eu: 'preview' } } },
+      /; write services: \{ SERVICE: \{ upstreamModel \} \} instead of upstreamModelByRegion/,
+    ],
+    [
+      'the older way to say how many reference images a model takes',
+      preview({ referenceImages: { kind: 'images', max: 3 } }),
+      /; write references: \{ kind: references, takes: \[.* instead of referenceImages/,
+    ],
+    [
+      'a protocol that the provider does not have',
+      { 'onetake-preview': { protocol: 'interactions' } },
+      /protocol: preview has no interactions; remove it/,
     ],
     [
       'a ratio that is not supported',
@@ -377,10 +432,10 @@ describe('changes of the catalogue', () => {
 
   it('leave facts for a task whose model is gone, but no account', () => {
     const { draft } = checkRequest({ model: 'onetake-preview', prompt: 'x' }, builtIn);
-    const { image: _image, lastFrame: _lastFrame, referenceImages: _images, ...rest } = draft;
+    const { image: _image, lastFrame: _lastFrame, references: _references, ...rest } = draft;
     const request = { ...rest, model: 'gone' };
     expect(builtIn.typicalTime(request).medianSeconds).toBeGreaterThan(0);
-    const server = { providerId: 'preview', retiresModels: false };
+    const server = { providerId: 'preview', official: false };
     expect(builtIn.servedBy(server, rest)).toBe(true);
     expect(builtIn.servedBy(server, request)).toBe(false);
     expect(builtIn.upstreamRequest(request)).toBeUndefined();

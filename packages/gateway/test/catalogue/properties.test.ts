@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SPELLINGS } from '../../src/catalogue/fields.ts';
 import type { Model, ParameterSpec } from '../../src/catalogue/model.ts';
+import { kindOf } from '../../src/catalogue/references.ts';
 import { sizeText } from '../../src/catalogue/sizes.ts';
 import { checkRequest } from '../../src/catalogue/validate/request.ts';
 import { OnetakeError } from '../../src/tasks/errors.ts';
@@ -61,8 +62,14 @@ function acceptedBy(spec: ParameterSpec): fc.Arbitrary<unknown> {
       return fc.integer({ min: spec.min, max: spec.max });
     case 'text':
       return fc.string({ unit: 'grapheme', maxLength: spec.maxLength });
-    case 'images':
-      return fc.array(fc.constant(PNG), { minLength: 1, maxLength: spec.max });
+    case 'references':
+      return fc.array(
+        fc.constantFrom(...spec.takes.map(({ type, role }) => ({ type, role: role ?? null, url: PNG }))),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      );
     case 'image':
     case 'url':
       return fc.constant(PNG);
@@ -83,7 +90,7 @@ const bodyFor = (model: Model): fc.Arbitrary<Record<string, unknown>> => {
 };
 
 /** The sources of a video. A model's rules allow few combinations, so most bodies have few of them. */
-const SOURCES: ReadonlySet<ParameterSpec['kind']> = new Set(['image', 'images', 'url']);
+const SOURCES: ReadonlySet<ParameterSpec['kind']> = new Set(['image', 'references', 'url']);
 const rarely = (arbitrary: fc.Arbitrary<unknown>) =>
   fc.oneof(fc.constant(undefined), fc.constant(undefined), arbitrary);
 const given = (members: Record<string, unknown>): Record<string, unknown> =>
@@ -104,9 +111,9 @@ function takesUpstream(spec: ParameterSpec | undefined, sent: unknown): boolean 
     case 'range':
       return Number.isInteger(sent) && Number(sent) >= spec.min && Number(sent) <= spec.max;
     case 'text':
-      return typeof sent === 'string' && !spec.appendToPrompt && [...sent].length <= spec.maxLength;
-    case 'images':
-      return Array.isArray(sent) && sent.length >= 1 && sent.length <= spec.max;
+      return typeof sent === 'string' && !('appendToPrompt' in spec) && [...sent].length <= spec.maxLength;
+    case 'references':
+      return Array.isArray(sent) && sent.length >= 1 && sent.every((one) => kindOf(spec, one) !== undefined);
     case 'image':
       return typeof sent === 'object';
     case 'url':
@@ -142,9 +149,9 @@ it.each(MODELS.map((model) => [model.id, model] as const))(
         }
         expect([...sent.prompt].length).toBeLessThanOrEqual(model.promptMaxLength);
         expect(sizeText(sent)).toMatch(/^\d+[02468]x\d+[02468]$/);
-        expect(checked.price.holdMicros).toBe(
-          checked.price.microsPerSecond * Math.max(checked.draft.duration, sent.duration),
-        );
+        const { microsPerSecond, microsPerVideo = 0, holdMicros } = checked.price;
+        const seconds = Math.max(checked.draft.duration, sent.duration);
+        expect(holdMicros).toBe(microsPerVideo + microsPerSecond * seconds);
         // Submitting the upstream request changes nothing more.
         expect(builtIn.upstreamRequest(sent)).toEqual(sent);
       }),

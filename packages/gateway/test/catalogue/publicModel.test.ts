@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { modelsDocument } from '../../src/catalogue/modelsDocument.ts';
 import { PublicModel, publicModel } from '../../src/catalogue/publicModel.ts';
+import { SHIPPED_MODELS } from '../../src/providers/declared/load.ts';
 import { builtIn } from './builtIn.ts';
 
 function shown(id: string): PublicModel {
@@ -40,12 +41,17 @@ describe('a model in the API', () => {
     });
   });
 
-  it('has sizes, rules, price, state and owner', () => {
+  it('has a name for people as its owner, also if a file declares its provider', () => {
+    for (const { id, provider } of SHIPPED_MODELS) expect(shown(id).owned_by).not.toBe(provider);
+    expect(shown('kling-v3').owned_by).toBe('Kling AI');
+  });
+
+  it('has sizes, rules, price, services and owner', () => {
     expect(shown('onetake-preview')).toMatchObject({
       owned_by: 'Onetake',
       price: { free: true, rates: [{ per_second: 0 }] },
       sizes: expect.arrayContaining(['1280x720', '1080x1920']),
-      lifecycle: { state: 'active' },
+      services: [],
       available: true,
     });
     expect(shown('veo-3.1-generate-001')).toMatchObject({
@@ -58,7 +64,18 @@ describe('a model in the API', () => {
         ]),
       },
     });
-    expect(shown('sora-2').lifecycle).toMatchObject({ state: 'retired', alternatives: expect.any(Array) });
+    expect(shown('veo-3.1-generate-001').services).toEqual([
+      { id: 'vertex', title: 'Vertex AI', source: expect.any(String), checked: expect.any(String) },
+      {
+        id: 'gemini',
+        title: 'Gemini API',
+        until: '2026-10-22',
+        reason: expect.stringMatching(/Vertex AI alone/),
+        successors: ['gemini-omni-1.2-flash', 'gemini-omni-1.1-flash'],
+        source: 'https://ai.google.dev/gemini-api/docs/deprecations',
+        checked: expect.any(String),
+      },
+    ]);
     expect(shown('veo-3.0-generate-preview').notes[0]).toMatch(/was retired on/);
   });
 });
@@ -77,6 +94,17 @@ describe('docs/models.md', () => {
     const links = [...document.matchAll(/\]\(#([^)]+)\)/g)].map(([, link]) => link);
     expect(links).toEqual(anchors);
     expect(new Set(anchors).size).toBe(anchors.length);
+  });
+
+  it('has the price of each service, with its source and the day on which it was checked', () => {
+    const [, section = ''] = document.split('## veo-3.1-lite-generate-001\n');
+    for (const text of [
+      '| service | format | USD a second |',
+      '| Gemini API | 1080p | 0.08 |',
+      '| any other | 720p | 0.03 |',
+    ])
+      expect(section).toContain(`\n${text}\n`);
+    expect(section).toMatch(/Source: \[cloud\.google\.com\]\(https:[^)]+\), 2026-\d\d-\d\d/);
   });
 
   it('has tables whose rows have as many cells as their header', () => {

@@ -7,9 +7,9 @@ const sent = (body: Record<string, unknown>) => {
   if (!request) throw new Error('a model that was checked is there');
   return request;
 };
-const nameAt = (body: Record<string, unknown>, region?: string) =>
+const nameAt = (body: Record<string, unknown>, service?: string) =>
   builtIn.upstreamModelAt(
-    { providerId: 'any', retiresModels: false, ...(region === undefined ? {} : { region }) },
+    { providerId: 'any', official: false, ...(service === undefined ? {} : { service }) },
     asStored(check(body).draft),
   );
 
@@ -64,7 +64,7 @@ describe('the upstream name of a model', () => {
     expect(nameAt({ model: 'veo-3.1-generate-001' })).toBe('veo-3.1-generate-001');
   });
 
-  it('differs by region', () => {
+  it('differs by service', () => {
     const body = { model: 'seedance-2.0' };
     expect(nameAt(body)).toBe('doubao-seedance-2-0-260128');
     expect(nameAt(body, 'byteplus')).toBe('dreamina-seedance-2-0-260128');

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -41,6 +43,19 @@ const waits = (t: TestGateway, id: string) =>
     expect(body).toMatchObject({ status: 'queued', waiting_for: 'account_blocked' });
     return body;
   });
+
+it('commands that call no provider need no secrets of providers', async () => {
+  const dataDir = await tempFolder();
+  const file = join(dataDir, 'settings.yaml');
+  await writeFile(file, 'accounts: { shop: { provider: openai, api_key: { env: SHOP_KEY } } }');
+  const env = { ONETAKE_DATA_DIR: join(dataDir, 'data'), ONETAKE_CONFIG: file };
+  const made = await onetake(env, 'keys', 'create', '--name', 'mine');
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sk-/) });
+  expect(await onetake(env, 'accounts', 'list')).toMatchObject({
+    code: 0,
+    stdout: 'shop  openai  0 in flight  works\n',
+  });
+});
 
 describe('an account whose key is refused', () => {
   it('is reported beside a running gateway, is tried again on demand, and once after a restart', async () => {

@@ -72,10 +72,12 @@ describe('a set-up that works', () => {
         /^ok: account openai: It serves sora-2 and sora-2-pro\. 8 tasks .*tracking balanced/,
       ),
       'ok: account openai: Callbacks are verified at https://video.example.com/callbacks/openai.',
-      expect.stringMatching(/^ok: account openai: The provider answers; its clock is \d\.\d s/),
+      "ok: account openai: The provider answers; its clock agrees with this machine's.",
+      'ok: account openai: No refusal of the credentials was seen. Not every provider can be asked without making a video: the first task shows it.',
       expect.stringMatching(/^ok: account ark: It serves seedance-2\.5/),
       'ok: account ark: Callbacks are verified at https://video.example.com/callbacks/ark.',
       expect.stringMatching(/^ok: account ark: The provider answers/),
+      'ok: account ark: No refusal of the credentials was seen. Not every provider can be asked without making a video: the first task shows it.',
     ]);
     expect(readdirSync(dataDir)).toEqual(before);
     for (const secret of [env.OPENAI_API_KEY, env.ARK_API_KEY, 'whsec_'])
@@ -113,6 +115,13 @@ describe('a set-up that works', () => {
     );
     const local = await examined({ ...settings, ONETAKE_PUBLIC_URL: 'http://192.168.1.5:8787' });
     expect(local.lines).toContainEqual(expect.stringMatching(/^advice: public URL: .*not on the internet/));
+  });
+
+  it('is told which variables no account uses', async () => {
+    const { lines } = await examined({ ONETAKE_DATA_DIR: await tempFolder(), OPENAI_BASE_URL: NOWHERE });
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^advice: environment: OPENAI_BASE_URL is set but not used: .*\(docs/),
+    );
   });
 
   it('may be of PostgreSQL and a bucket', async () => {
@@ -215,6 +224,29 @@ describe('what is wrong is found, with what to do:', () => {
     );
     expect(service.requests.map(({ method, headers }) => [method, headers.authorization])).toEqual([
       ['HEAD', undefined],
+      ['GET', 'Bearer sk-of-the-test'],
     ]);
+  });
+
+  it.each([
+    ['openai', 'OPENAI_API_KEY'],
+    ['dashscope', 'DASHSCOPE_API_KEY'],
+    ['ark', 'ARK_API_KEY'],
+    ['runway', 'RUNWAYML_API_SECRET'],
+    ['gemini', 'GEMINI_API_KEY'],
+  ])('a key that %s refuses, and makes nothing there', async (service, key) => {
+    const simulators = await startSimulators({ only: [service], limits: false });
+    onTestFinished(() => simulators.close());
+    const env = { ONETAKE_DATA_DIR: await tempFolder(), ...simulators.environment };
+    const accepted = await examined(env);
+    expect(accepted.lines).toContainEqual(
+      expect.stringMatching(/^ok: account .*: No refusal of the credentials was seen/),
+    );
+    const { code, lines } = await examined({ ...env, [key]: 'sk-wrong' });
+    expect(code).toBe(1);
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^problem: account .*: The provider refuses the credentials \(.*: check the key/),
+    );
+    expect(simulators.upstreams.flatMap(({ jobs }) => [...jobs.all()])).toEqual([]);
   });
 });

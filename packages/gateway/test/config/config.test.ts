@@ -3,8 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { createCatalogue } from '../../src/catalogue/catalogue.ts';
-import { readConfig } from '../../src/config/config.ts';
+import {
+  checkConfig,
+  checkLocalConfig,
+  examineConfig,
+  readConfig,
+  readLocalConfig,
+} from '../../src/config/config.ts';
 import { SETTINGS, type Setting } from '../../src/config/settings.ts';
 import { OnetakeError } from '../../src/tasks/errors.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -211,7 +216,7 @@ describe('wrong settings', () => {
     ['a file that is text', 'port 8787', /onetake\.yaml: must be a mapping/],
     ['a name given twice', 'port: 1\nport: 2', /onetake\.yaml, line 2: .*unique/],
     ['a file that is no YAML', 'port: "1\nhost: x', /onetake\.yaml, line \d/],
-    ['an undefined alias', 'port: *nothing', /onetake\.yaml: .*nothing/],
+    ['an undefined alias', 'port: *nothing', /onetake\.yaml, line 1: there is no &nothing before \*nothing/],
     ['the name of a variable in the file', 'ONETAKE_PORT: 1', /there is no setting "ONETAKE_PORT"/],
   ])('%s', (_what, yaml, message) => {
     expect(refusal({}, yaml)).toMatch(message);
@@ -360,15 +365,28 @@ describe('docs/settings.md', () => {
   it('names every setting', () => {
     for (const { env } of Object.values<Setting>(SETTINGS)) expect(document).toContain(`| \`${env}\` |`);
   });
+});
 
-  it('contains a valid example of a change to the catalogue', () => {
-    const yaml = /```yaml\n([^`]+)```/.exec(document)?.[1] ?? '';
-    const { models } = read({}, yaml);
-    const catalogue = createCatalogue({
-      overrides: models,
-      servers: [],
-    });
-    expect(catalogue.get('onetake-preview')).toMatchObject({ typical: { medianSeconds: 1 } });
-    expect(catalogue.get('onetake-preview')?.parameters).not.toHaveProperty('lastFrame');
+describe('secrets of providers', () => {
+  const read = (text: string) => (path: string) => (path === 'onetake.yaml' ? text : undefined);
+  const shop = 'provider: openai, api_key: { env: SHOP_KEY }, webhook_secret: { file: nowhere }';
+
+  it('are only needed by what calls providers', async () => {
+    const file = read(`accounts: { shop: { ${shop} } }`);
+    const accounts = [{ id: 'shop', provider: 'openai' }];
+    expect(readLocalConfig({}, file)).toMatchObject({ accounts });
+    expect(await checkLocalConfig({}, file)).toMatchObject({ accounts });
+    const { problems } = await examineConfig({}, file);
+    expect(problems).toEqual([
+      'accounts.shop.api_key: the environment variable SHOP_KEY is not set',
+      expect.stringMatching(/^accounts\.shop\.webhook_secret: cannot be read: ENOENT/),
+    ]);
+    expect(() => readConfig({}, file)).toThrow(/SHOP_KEY is not set/);
+    await expect(checkConfig({}, file)).rejects.toThrow(/SHOP_KEY is not set/);
+  });
+
+  it('must be named by their places in any case, and other mistakes are found', () => {
+    const wrong = read('accounts: { shop: { provider: openai, api_key: sk-plain, flavur: azure } }');
+    expect(() => readLocalConfig({}, wrong)).toThrow(/api_key: must be \{env: NAME\}.*flavur/s);
   });
 });

@@ -158,6 +158,7 @@ const engine = createEngine(
       callTimeoutMs: 10_000,
       downloadConcurrency: 2,
       retentionMs: 10 * 86_400_000,
+      eventRetentionMs: 10 * 86_400_000,
       downloadPatienceMs: 3_600_000,
     },
   }),

@@ -14,7 +14,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { readAll } from '../support/http/readAll.ts';
-import { ledgerInFolder, sums } from '../support/ledger.ts';
+import { eventsInFolder, ledgerInFolder, sums } from '../support/ledger.ts';
 import { seeded } from '../support/seeded.ts';
 import { readRecords, type UpstreamRecord } from '../support/servers/recordingUpstream.ts';
 import { KILL_POINTS, KINDS, type Plan } from './plan.ts';
@@ -150,6 +150,10 @@ async function judgeTask(
   const { hold = 0, capture = 0, release = 0 } = sums(ledger);
   expect(hold, `${about}: held`).toBe(task.price.holdMicros);
   expect(capture + release, `${about}: no drift`).toBe(hold);
+
+  const events = eventsInFolder(dir, task.id);
+  const started = task.phase === 'succeeded' || events.length === 2 ? ['video.started'] : [];
+  expect(events, `${about}: its events, each once`).toEqual([...started, `video.${task.phase}`]);
 
   if (task.phase === 'failed') {
     figures.failed += 1;

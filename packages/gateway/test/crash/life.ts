@@ -31,6 +31,7 @@ const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknow
     const parts = { store, storage, clock: timers, timers, log };
     await createRetention({
       ...parts,
+      settings: { eventRetentionMs: 0 },
       leads: () => true,
       clockSteps: { warning: () => undefined },
     }).sweep();

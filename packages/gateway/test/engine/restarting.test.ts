@@ -76,7 +76,7 @@ describe('starting', () => {
     await world.reaches(running.id, 'running');
     const held = world.provider.hold('submit');
     const submitting = await world.submit('submitting');
-    await world.submit('submitting too');
+    const another = await world.submit('submitting too');
     await world.reaches(submitting.id, 'submitting');
     const accepted = await world.submit('accepted');
     expect((await world.task(accepted.id)).phase).toBe('accepted');
@@ -84,7 +84,7 @@ describe('starting', () => {
     stopped = false;
     const next = await world.crash();
     held.release();
-    for (const { id } of [storing, running, submitting, accepted]) {
+    for (const { id } of [storing, running, submitting, another, accepted]) {
       expect((await next.ends(id)).phase).toBe('succeeded');
       expect(await next.ledger(id)).toEqual({ hold: 400_000, capture: 400_000 });
     }

@@ -4,6 +4,7 @@ import { createWorld, type World, type WorldOptions } from '../support/engineWor
 import { asNextDriver } from '../support/nodes/oneOfSeveral.ts';
 
 const HOUR = 3_600_000;
+const MINUTE = 60_000;
 const WORKING = () => ({ answers: ['in_progress'] as const });
 
 /** A provider whose jobs run inside the gateway, and the jobs that it was asked to resume. */
@@ -70,17 +71,28 @@ describe('a task whose account is not configured', () => {
 });
 
 describe('a task of another process', () => {
-  it('is polled at once, and then as usual', async () => {
+  it('is polled at once if it may have ended, and then as usual', async () => {
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
     const before = world.upstream.count('poll', id);
-    const next = await world.crash();
+    const next = await world.crash({ downMs: MINUTE });
     await next.idle();
     expect(next.upstream.count('poll', id)).toBe(before + 1);
     await next.advance(60_000);
     expect(next.upstream.count('poll', id)).toBeGreaterThan(before + 1);
     expect(next.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+  });
+
+  it('is polled as planned, not at once', async () => {
+    const world = await createWorld({ behaviour: WORKING });
+    const { id } = await world.submit();
+    await world.reaches(id, 'running');
+    const next = await world.crash({ downMs: 500 });
+    await next.idle();
+    expect(next.upstream.count('poll', id)).toBe(0);
+    await next.advance(10_000);
+    expect(next.upstream.count('poll', id)).toBeGreaterThan(0);
   });
 
   it('is cancelled if that was requested', async () => {
@@ -105,7 +117,7 @@ describe('a task of another process', () => {
       });
       const { id } = await world.submit('the words');
       const { attempt } = await world.reaches(id, phase);
-      const next = await world.crash(resuming(resumed, () => gate.promise));
+      const next = await world.crash({ ...resuming(resumed, () => gate.promise), downMs: MINUTE });
       const call = phase === 'running' ? 'poll' : 'open';
       const before = next.upstream.count(call, id);
       await next.idle();
@@ -124,7 +136,10 @@ describe('a task of another process', () => {
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
-    const next = await world.crash(resuming(resumed, () => Promise.reject(new Error('no'))));
+    const next = await world.crash({
+      ...resuming(resumed, () => Promise.reject(new Error('no'))),
+      downMs: MINUTE,
+    });
     await next.idle();
     expect(resumed).toHaveLength(1);
     expect(next.upstream.count('poll', id)).toBeGreaterThan(0);

@@ -32,7 +32,7 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
   const account = {
     id: 'one',
     providerId: 'test',
-    retiresModels: false,
+    official: false,
     provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
     limits: { ...LIMITS, inFlight: 5, ...limits },
   };
@@ -138,7 +138,10 @@ describe('a task', () => {
   it('goes to the account that is used least in relation to its places', () => {
     const { state, world } = anAccount();
     world.inFlight = 2;
-    expect(state.load()).toBe(0.4);
+    expect(state.load()).toBe(0.6);
+    // Of two idle accounts, the one with more places.
+    world.inFlight = 0;
+    expect(anAccount({ limits: { inFlight: 10 } }).state.load()).toBeLessThan(state.load());
   });
 });
 

@@ -48,7 +48,7 @@ async function shared() {
   const account = {
     id: 'one',
     providerId: 'test',
-    retiresModels: false,
+    official: false,
     provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
     limits: { ...LIMITS, inFlight: 2 },
   };

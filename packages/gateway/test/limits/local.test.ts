@@ -74,7 +74,7 @@ function aNode({ local, beside }: { local?: boolean; beside?: 'shared' } = {}) {
   const account: Account = {
     id: 'one',
     providerId: 'test',
-    retiresModels: false,
+    official: false,
     provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
     limits: { ...LIMITS, inFlight: 2 },
     ...(local ? { local } : {}),

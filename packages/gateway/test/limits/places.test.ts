@@ -23,7 +23,7 @@ function aNode({ freeLingering = async () => undefined }: Partial<Pick<Upkeep, '
     account: {
       id,
       providerId: 'test',
-      retiresModels: false,
+      official: false,
       provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
       limits: { ...LIMITS, inFlight: 2 },
     },

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { startSimulators } from '@onetake/simulators';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
-import { FAMILIES, UPSTREAMS } from '../../../../chaos/shared/families.ts';
-import { settingsAtSpeed } from '../../../../scripts/demo/pace.ts';
+import { SOAKED, WIDE_LIMITS } from '../../../../chaos/shared/families.ts';
+import { settingsAtSpeed } from '../../../../scripts/families.ts';
 import { createS3Storage } from '../../src/media/s3/storage.ts';
 import { startTestGateway } from '../support/gateway.ts';
 import { readAll } from '../support/http/readAll.ts';
@@ -15,17 +15,16 @@ const SPEED = 200;
 afterAll(closeBuckets);
 
 it('a video of each family is made, polled and downloaded through the proxy in the environment', async () => {
-  const simulators = await startSimulators({ only: UPSTREAMS, scale: 1 / SPEED, limits: false });
+  const simulators = await startSimulators({ scale: 1 / SPEED, limits: false });
   onTestFinished(() => simulators.close());
   const proxy = await startProxy('gate:way');
-  const models = FAMILIES.map(({ model }) => model);
   const t = await startTestGateway(
     { ...simulators.environment, http_proxy: proxy.url },
-    { file: settingsAtSpeed(SPEED, models, simulators.environment) },
+    { file: settingsAtSpeed(SPEED, simulators.environment, WIDE_LIMITS) },
   );
   onTestFinished(() => t.end());
   await Promise.all(
-    models.map((model) =>
+    SOAKED.map(({ model }) =>
       t.finished({
         model,
         prompt: 'a paper boat',
@@ -35,7 +34,7 @@ it('a video of each family is made, polled and downloaded through the proxy in t
       }),
     ),
   );
-  for (const upstream of UPSTREAMS) {
+  for (const { upstream } of SOAKED) {
     const origin = simulators.urls[upstream];
     const asked = proxy.asked.filter((line) => line.includes(`${origin}/`));
     expect(
@@ -73,7 +72,7 @@ it('a proxy that refuses everything is reported as such, and no task counts as s
   onTestFinished(() => t.end());
   const { body } = await t.submit({ model: 'sora-2', prompt: 'a paper boat', duration: 4 });
   const refused = () => t.log.find((line) => line.includes('nothing is submitted to it'));
-  await expect.poll(refused, { timeout: 10_000 }).toMatch(/Proxy Authentication Required/);
+  await expect.poll(refused).toMatch(/Proxy Authentication Required/);
   expect(t.log.join('')).not.toContain('task.driver_failed');
   expect((await t.json(`/v1/video/generations/${body.task_id}`)).body.status).toBe('queued');
 });

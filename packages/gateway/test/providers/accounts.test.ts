@@ -14,6 +14,7 @@ const definitionOf = (id: string, variable: string): ProviderDefinition<CommonAc
   id,
   abilities: {},
   schema: (secret) => z.strictObject({ ...COMMON_ACCOUNT, api_key: secret, base_url: baseUrl.optional() }),
+  variables: [variable, `${id}_url`, 'NORTH', 'SOUTH'],
   fromEnvironment: (env) =>
     env[variable]
       ? { api_key: { env: variable }, ...(env[`${id}_url`] ? { base_url: env[`${id}_url`] } : {}) }

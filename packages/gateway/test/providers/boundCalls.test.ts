@@ -16,7 +16,7 @@ import { aRequest } from '../support/builders.ts';
 import { LIMITS } from '../support/engineParts.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
 
-type Call = Exclude<keyof Provider, 'onHint'>;
+type Call = Exclude<keyof Provider, 'onHint' | 'refusedOptions' | 'chooseJobs' | 'nobodysId'>;
 
 const HANDLE: Handle = { upstreamId: 'u', upstreamModel: 'm', idempotencyKey: 'k', intendedAt: 1 };
 const JOB: Job = {
@@ -49,10 +49,11 @@ const CALLS: Record<Call, (provider: Required<Provider>, signal: AbortSignal) =>
   discard: (provider, signal) => provider.discard(HANDLE, signal),
   verifyCallback: (provider) => provider.verifyCallback({ headers: {}, rawBody: Buffer.of(), query: {} }),
   upstreamTime: (provider) => provider.upstreamTime(),
+  reach: (provider) => provider.reach(),
   close: (provider) => provider.close(),
 };
 const NAMES = Object.keys(CALLS) as Call[];
-const WITHOUT_SIGNAL: readonly Call[] = ['resume', 'verifyCallback', 'upstreamTime', 'close'];
+const WITHOUT_SIGNAL: readonly Call[] = ['resume', 'verifyCallback', 'upstreamTime', 'reach', 'close'];
 /** What these promise never to reject with. */
 const RESOLVING: readonly Call[] = ['close'];
 
@@ -256,9 +257,12 @@ describe('a stream', () => {
 
 describe('a provider whose calls are bounded', () => {
   it('has the abilities that it had', async () => {
-    const { poll, submit, open, close } = bounded(never).provider;
-    const least = boundCalls({ poll, submit, open, close }, { account: 'one', log: { warn: () => {} } });
-    expect(Object.keys(least).sort()).toEqual(['close', 'open', 'poll', 'submit']);
+    const { poll, submit, open, close, refusedOptions } = bounded(never).provider;
+    const least = boundCalls(
+      { poll, submit, open, close, refusedOptions },
+      { account: 'one', log: { warn: () => {} } },
+    );
+    expect(Object.keys(least).sort()).toEqual(['close', 'open', 'poll', 'refusedOptions', 'submit']);
     const heard: string[] = [];
     const { provider } = bounded(never, {
       onHint(listener) {
@@ -289,8 +293,9 @@ describe('the registry', () => {
               id: 'deaf',
               abilities: {},
               schema: () => z.never(),
+              variables: [],
               fromEnvironment: () => undefined,
-              open: () => ({ provider: methods, retiresModels: false, limits: LIMITS }),
+              open: () => ({ provider: methods, official: false, limits: LIMITS }),
             },
           },
         ],

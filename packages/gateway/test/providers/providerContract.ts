@@ -23,7 +23,11 @@ import {
   started,
   unknownHandle,
 } from './contract/fixture.ts';
+import { describeIds } from './contract/ids.ts';
 import { describeLease } from './contract/lease.ts';
+import { describeOptions } from './contract/options.ts';
+import { describeReferences } from './contract/references.ts';
+import { describeWords } from './contract/words.ts';
 
 const PIXELS = Buffer.from('as good as an image here');
 const AN_IMAGE = {
@@ -32,6 +36,8 @@ const AN_IMAGE = {
   bytes: PIXELS.length,
   width: 1280,
   height: 720,
+  // Some upstreams take no bytes.
+  sourceUrl: 'https://example.com/boat.png',
 };
 
 /** What the engine expects of every provider. */
@@ -49,7 +55,13 @@ export function describeProviderContract(contract: ProviderContract): void {
   describeJobs(suite);
   describeAbilities(suite);
   describeCondition(suite);
-  if (!suite.local && !suite.inMemory) describeLease(suite);
+  if (!suite.local && !suite.inMemory) {
+    describeLease(suite);
+    describeIds(suite);
+    describeWords(suite);
+    describeOptions(suite);
+    describeReferences(suite);
+  }
   if (!suite.local) describeTrouble(suite);
   describeEnd(suite);
 }

@@ -21,6 +21,7 @@ describeProviderContract({
     discard: true,
     resumeJob: false,
     upstreamTime: false,
+    fleet: false,
   },
   startTwice: 'two_jobs',
   async create() {

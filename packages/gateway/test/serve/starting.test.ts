@@ -48,6 +48,22 @@ it.each<[string, string, RegExp]>([
   });
 });
 
+it('variables of providers that no account uses are logged by a start', async () => {
+  const file = 'accounts: { mine: { provider: ark, api_key: { env: MY_KEY } } }';
+  const t = await startTestGateway({ MY_KEY: 'mine', ARK_API_KEY: 'theirs' }, { file });
+  await t.end();
+  const lines = t.log
+    .map((line) => JSON.parse(line))
+    .filter(({ event }) => event === 'config.variable_unused');
+  expect(lines).toEqual([
+    expect.objectContaining({
+      level: 'warn',
+      variables: ['ARK_API_KEY'],
+      msg: expect.stringContaining('ark: { provider: ark, api_key: { env: ARK_API_KEY } }'),
+    }),
+  ]);
+});
+
 /** The events of every line that a start and a stop log. */
 async function loggedEvents(settings: Record<string, string>): Promise<unknown[]> {
   const t = await startTestGateway(settings);
@@ -74,4 +90,9 @@ it.each([
 
 it('a single gateway on 127.0.0.1 warns about nothing', async () => {
   expect(await loggedEvents({ ONETAKE_HOST: '127.0.0.1' })).not.toContain('config.loopback_host');
+});
+
+it('a start warns about the key of a service that has ended its models, and not about others', async () => {
+  expect(await loggedEvents({ OPENAI_API_KEY: 'k' })).toContain('account.serves_nothing');
+  expect(await loggedEvents({ ARK_API_KEY: 'k' })).not.toContain('account.serves_nothing');
 });

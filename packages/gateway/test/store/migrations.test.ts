@@ -250,6 +250,6 @@ describe('onetake keys', () => {
     const env = { PATH: process.env.PATH, ONETAKE_DATABASE_URL: url };
     await promisify(execFile)(process.execPath, [CLI, 'keys', 'create', '--name', 'shared'], { env });
     expect(await store.listKeys()).toMatchObject([{ name: 'shared' }]);
-    await expect.poll(() => heard, { timeout: 10_000 }).toEqual([expect.stringContaining('"keys"')]);
+    await expect.poll(() => heard).toEqual([expect.stringContaining('"keys"')]);
   });
 });

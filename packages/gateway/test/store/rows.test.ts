@@ -120,7 +120,7 @@ describe('a list by metadata that is read without the database parsing it', () =
       a_number: null,
     }) as TaskWithAttempt;
   const WANTED = { order: '7', shop: 'x' };
-  const QUERY: TaskQuery = { projectId: 'project', limit: 3, before: 'video_z', metadata: WANTED };
+  const QUERY: TaskQuery = { projectId: 'project', limit: 3, after: 'video_z', metadata: WANTED };
 
   async function scan(...pages: (readonly TaskWithAttempt[])[]) {
     const asked: TaskQuery[] = [];
@@ -141,7 +141,7 @@ describe('a list by metadata that is read without the database parsing it', () =
       rowOf(6, { ...WANTED, more: 'z' }),
     ]);
     expect(ids).toEqual(['video_1', 'video_5', 'video_6']);
-    expect(asked).toEqual([{ projectId: 'project', limit: 500, before: 'video_z' }]);
+    expect(asked).toEqual([{ projectId: 'project', limit: 500, after: 'video_z' }]);
   });
 
   it('goes on behind each full page until it has enough', async () => {
@@ -149,7 +149,7 @@ describe('a list by metadata that is read without the database parsing it', () =
       Array.from({ length: 500 }, (_, n) => rowOf(from + n, wanted.includes(n) ? WANTED : undefined));
     const { ids, asked } = await scan(full(1000, [0]), full(2000, [1, 2, 3]), full(3000, [0]));
     expect(ids).toEqual(['video_1000', 'video_2001', 'video_2002']);
-    expect(asked.map(({ before, limit }) => [before, limit])).toEqual([
+    expect(asked.map(({ after, limit }) => [after, limit])).toEqual([
       ['video_z', 500],
       ['video_1499', 500],
     ]);
@@ -161,7 +161,7 @@ describe('a list by metadata that is read without the database parsing it', () =
 
   it('begins a page behind the last row of the one before', () => {
     expect(behind([])).toEqual({});
-    expect(behind([{ id: 'a' }, { id: 'b' }, { id: 'c' }])).toEqual({ before: 'c' });
+    expect(behind([{ id: 'a' }, { id: 'b' }, { id: 'c' }])).toEqual({ after: 'c' });
   });
 });
 

@@ -23,7 +23,7 @@ import {
 } from '../../src/store/tables.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Attempt, Task } from '../../src/tasks/task.ts';
-import { aKey, aMediaRow, aTask } from '../support/builders.ts';
+import { aKey, aMediaRow, aTask, imageReferences } from '../support/builders.ts';
 
 const ATTEMPT: Attempt = {
   number: 2,
@@ -79,6 +79,18 @@ const joined = (task: Task, attempt?: Attempt): TaskWithAttempt => {
 const LOWERED = `case when attempts.outcome is null or excluded.place_until < attempts.place_until
         then excluded.place_until else attempts.place_until end`;
 
+describe('a request that an earlier version stored', () => {
+  it('has its reference images among its references', () => {
+    const image = { mediaId: 'm', contentType: 'image/png', bytes: 1, width: 2, height: 3 };
+    const { request } = aTask();
+    const stored = JSON.stringify({ ...request, referenceImages: [image, image] });
+    const read = { ...request, references: imageReferences(image, image) };
+    expect(requestFrom(stored)).toEqual(read);
+    expect(taskFromRow({ ...joined(aTask()), request: stored }).request).toEqual(read);
+    expect(requestFrom(JSON.stringify(read))).toEqual(read);
+  });
+});
+
 describe('the columns of a table', () => {
   it.each<[string, object, string]>([
     [
@@ -91,7 +103,7 @@ describe('the columns of a table', () => {
     [
       'attempts',
       ATTEMPTS,
-      'task_id:text number:integer account_id:text idempotency_key:text upstream_model:text intended_at:bigint ' +
+      'task_id:text number:integer account_id:text server:text idempotency_key:text upstream_model:text intended_at:bigint ' +
         'intended_there_at:bigint upstream_id:text! submitted_at:bigint! ended_at:bigint! outcome:text! detail:text! upstream_result:text! ' +
         'place_until:bigint!',
     ],
@@ -168,6 +180,7 @@ describe('a row', () => {
     expect(attemptToRow('video_1', ATTEMPT)).toEqual({
       task_id: 'video_1',
       number: 2,
+      server: null,
       account_id: 'a',
       idempotency_key: 'i',
       upstream_model: 'm',

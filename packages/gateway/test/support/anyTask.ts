@@ -1,8 +1,14 @@
 import fc from 'fast-check';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import { REASONS, type Reason, taskError } from '../../src/tasks/reasons.ts';
-import { ASPECT_RATIOS, RESOLUTIONS } from '../../src/tasks/request.ts';
-import { type Attempt, PHASES, type Task, type TaskResult } from '../../src/tasks/task.ts';
+import { ASPECT_RATIOS, type InputRef, RESOLUTIONS, type Reference } from '../../src/tasks/request.ts';
+import {
+  type Attempt,
+  CONTENT_CREDENTIALS,
+  PHASES,
+  type Task,
+  type TaskResult,
+} from '../../src/tasks/task.ts';
 import { START_OF_TIME } from './builders.ts';
 
 const time = fc.integer({ min: START_OF_TIME, max: START_OF_TIME + 10 ** 9 });
@@ -30,9 +36,23 @@ const wholly = <T extends object>(
   optional: { [K in OptionalKeys<T>]-?: fc.Arbitrary<NonNullable<T[K]>> },
 ): fc.Arbitrary<T> => partly<object, object>(required, optional) as fc.Arbitrary<T>;
 
+const withClip = ([input, duration, fps]: [InputRef, number, number]) => ({ ...input, duration, fps });
+
 const inputRef = partly(
   { mediaId: hex32, contentType: fc.constant('image/png'), bytes: micros, width: side, height: side },
   { sourceUrl: fc.webUrl() },
+);
+
+const reference: fc.Arbitrary<Reference> = fc.oneof(
+  partly({ type: fc.constant('image' as const), input: inputRef }, { role: text }),
+  partly(
+    { type: fc.constant('video' as const), input: fc.tuple(inputRef, seconds, side).map(withClip) },
+    { role: text },
+  ),
+  partly(
+    { type: fc.constant('audio' as const), input: fc.tuple(inputRef, seconds, side).map(withClip) },
+    { role: text },
+  ),
 );
 
 const request = partly(
@@ -49,7 +69,7 @@ const request = partly(
     negativePrompt: text,
     image: inputRef,
     lastFrame: inputRef,
-    referenceImages: fc.array(inputRef, { maxLength: 3 }),
+    references: fc.array(reference, { maxLength: 3 }),
     videoUrl: fc.webUrl(),
     generateAudio: fc.boolean(),
     seed: fc.nat(),
@@ -66,7 +86,10 @@ const request = partly(
   },
 );
 
-const upstreamResult = partly({ ref: text }, { expiresAt: time, duration: seconds });
+const upstreamResult = partly(
+  { ref: text },
+  { expiresAt: time, duration: seconds, usage: partly({}, { tokens: micros, inputSeconds: seconds }) },
+);
 
 const attempt = wholly<Attempt>(
   {
@@ -77,6 +100,7 @@ const attempt = wholly<Attempt>(
     intendedAt: time,
   },
   {
+    server: text,
     intendedThereAt: time,
     upstreamId: text,
     submittedAt: time,
@@ -100,7 +124,7 @@ const result = wholly<TaskResult>(
     expiresAt: time,
     costMicros: micros,
   },
-  { posterId: hex32, audioCodec: text },
+  { posterId: hex32, audioCodec: text, contentCredentials: fc.constantFrom(...CONTENT_CREDENTIALS) },
 );
 
 const price: fc.Arbitrary<Task['price']> = fc.record(

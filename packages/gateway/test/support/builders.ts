@@ -1,7 +1,7 @@
 import type { NewTask } from '../../src/engine/acceptance.ts';
 import type { Acceptance, KeyRow, MediaRow } from '../../src/store/store.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
-import type { VideoRequest } from '../../src/tasks/request.ts';
+import type { InputRef, Reference, VideoRequest } from '../../src/tasks/request.ts';
 import type { Price, Task } from '../../src/tasks/task.ts';
 
 /** The time at which test worlds begin, milliseconds UTC. */
@@ -23,6 +23,10 @@ export function aRequest(changes: Partial<VideoRequest> = {}): VideoRequest {
 }
 
 /** A task as the engine accepts it. */
+/** References to images without a role. */
+export const imageReferences = (...inputs: readonly InputRef[]): readonly Reference[] =>
+  inputs.map((input) => ({ type: 'image', input }));
+
 export function aTask(changes: Partial<Task> = {}): Task {
   return {
     id: newTaskId(),

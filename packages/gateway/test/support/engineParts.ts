@@ -13,6 +13,7 @@ export const SETTINGS: EngineSettings = {
   callTimeoutMs: 60_000,
   downloadConcurrency: 4,
   retentionMs: 7 * 86_400_000,
+  eventRetentionMs: 7 * 86_400_000,
   scrubIntervalMs: 0,
   downloadPatienceMs: 48 * 3_600_000,
 };
@@ -32,7 +33,7 @@ export const anAccount = (
 ): Account => ({
   id,
   providerId: 'test',
-  retiresModels: false,
+  official: false,
   provider,
   limits: { ...LIMITS, ...limits },
 });
@@ -49,6 +50,7 @@ export function engineParts(given: Pick<EngineParts, Required> & Partial<EngineP
     deliveredRate: () => undefined,
     typicalTime: () => ({ medianSeconds: 60, p90Seconds: 120 }),
     servedBy: () => true,
+    servedUntil: () => Number.POSITIVE_INFINITY,
     upstreamModel: () => 'upstream-model',
     upstreamRequest: ({ request }) => request,
     log: pino({ level: process.env.LOG ?? 'silent' }),
@@ -64,6 +66,7 @@ export const fixedInterval = (ms: number, remainingMs = 60_000): Tracker => ({
   told: () => undefined,
   batched: () => undefined,
   limited: () => undefined,
+  weighAgain: () => false,
   rate: ({ account }) => pollRate(account),
   account: () => ({ reliability: { current: () => 0 }, price: () => 0 }),
 });

@@ -35,6 +35,7 @@ const bad = (detail: string) => ({ ok: false, problem: 'truncated', detail }) as
 
 /** Reads what `fakeVideo` makes; a file with a missing or changed byte is bad. */
 export const fakeInspector: VideoInspector = {
+  prepare: async () => undefined,
   async probe(path) {
     const file = await readFile(path);
     if (file.length < HEADER || file.toString('latin1', 0, 4) !== 'FAKE') return bad('not a video');

@@ -12,6 +12,8 @@ export const KEY = 'sk-test-0123456789abcdefghij';
 export interface TestGateway {
   readonly gateway: Gateway;
   readonly dataDir: string;
+  /** Its onetake.yaml has this text from now on. */
+  reload(file: string): Promise<void>;
   /** Every line of its log. */
   readonly log: string[];
   /** A call with the bootstrap key, unless `key` says otherwise. */
@@ -45,17 +47,17 @@ export async function startTestGateway(
 ): Promise<TestGateway> {
   const dir = dataDir ?? (await mkdtemp(join(tmpdir(), 'onetake-')));
   const log: string[] = [];
+  const env = {
+    ONETAKE_PORT: '0',
+    ONETAKE_DATA_DIR: dir,
+    ONETAKE_BOOTSTRAP_KEY: KEY,
+    ONETAKE_LOG_LEVEL: 'debug',
+    ...settings,
+  };
+  const configWith = (text: string | undefined) =>
+    readConfig(env, (path) => (path === 'onetake.yaml' ? text : undefined));
   const gateway = await startGateway(
-    readConfig(
-      {
-        ONETAKE_PORT: '0',
-        ONETAKE_DATA_DIR: dir,
-        ONETAKE_BOOTSTRAP_KEY: KEY,
-        ONETAKE_LOG_LEVEL: 'debug',
-        ...settings,
-      },
-      (path) => (path === 'onetake.yaml' ? file : undefined),
-    ),
+    configWith(file),
     createLog('debug', { write: (line: string) => void log.push(line) }),
     clock ? { clock } : {},
   );
@@ -82,6 +84,7 @@ export async function startTestGateway(
 
   return {
     gateway,
+    reload: (text) => gateway.reload(configWith(text)),
     dataDir: dir,
     log,
     call,

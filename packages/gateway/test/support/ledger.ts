@@ -26,6 +26,19 @@ export function ledgerInFolder(dir: string, taskId: string): readonly StoredLedg
   }
 }
 
+/** The types of a task's events in the database of a data folder, in the order of their writing. */
+export function eventsInFolder(dir: string, taskId: string): readonly string[] {
+  const db = new Database(sqlitePath(dir), { readonly: true });
+  try {
+    return db
+      .prepare<[string], string>('select type from events where task_id = ? order by seq')
+      .pluck()
+      .all(taskId) as string[];
+  } finally {
+    db.close();
+  }
+}
+
 /** The ledger rows of a task in a PostgreSQL database. */
 export async function ledgerInDatabase(url: string, taskId: string): Promise<readonly StoredLedgerRow[]> {
   const client = await connect(url);

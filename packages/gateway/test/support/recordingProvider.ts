@@ -137,7 +137,10 @@ export function createRecordingProvider(options: {
     return { state: 'failed', reason: next.failed, message: next.message, ...behaviour.times };
   }
 
-  const provider: Required<Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime'>> = {
+  const provider: Required<
+    Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime' | 'chooseJobs' | 'reach' | 'nobodysId'>
+  > = {
+    refusedOptions: () => [],
     async submit(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
       // Like an upstream that receives the bytes, once there is a connection to it.

@@ -9,7 +9,7 @@ import {
   type WorkTimes,
 } from '../../src/tasks/lifecycle.ts';
 import { type Reason, taskError } from '../../src/tasks/reasons.ts';
-import { isTerminal, PHASES, type Phase, type Task } from '../../src/tasks/task.ts';
+import { isTerminal, jobStartedAt, PHASES, type Phase, statusOf, type Task } from '../../src/tasks/task.ts';
 import { anyTask } from '../support/anyTask.ts';
 import { aRequest, aTask, START_OF_TIME } from '../support/builders.ts';
 
@@ -52,6 +52,7 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   ),
   fc.boolean().map((working): Event => ({ type: 'submit_confirmed', upstreamId: 'u', working })),
   fc.constant<Event>({ type: 'submit_refused', detail: 'x'.repeat(5000) }),
+  fc.constant<Event>({ type: 'job_lost', detail: 'x'.repeat(5000) }),
   anyTimes.map(
     ({ startedAt }): Event => ({ type: 'work_started', ...(startedAt === undefined ? {} : { startedAt }) }),
   ),
@@ -108,7 +109,7 @@ describe('after any sequence of events, a task', () => {
     const ways: Record<Phase, readonly Phase[]> = {
       accepted: ['accepted', 'submitting', 'failed'],
       submitting: ['running', 'accepted', 'failed', 'submitting'],
-      running: ['running', 'storing', 'failed'],
+      running: ['running', 'storing', 'accepted', 'failed'],
       storing: ['storing', 'succeeded', 'failed'],
       succeeded: ['succeeded'],
       failed: ['failed'],
@@ -135,11 +136,14 @@ describe('after any sequence of events, a task', () => {
         const after = moves.slice(end + 1);
         expect(after.length).toBeLessThanOrEqual(1);
         const ended = moves[end]?.task;
+        const { detail: _, ...attempt } = ended?.attempt ?? {};
         for (const { task, ledger } of after) {
           expect(ledger).toEqual([]);
           expect(task).toEqual({
             ...ended,
             request: task.request,
+            ...(ended?.attempt && { attempt }),
+            ...(ended?.error && { error: { ...ended.error, message: '' } }),
             version: task.version,
             deletedAt: task.deletedAt,
           });
@@ -183,7 +187,7 @@ describe('after any sequence of events, a task', () => {
           const { attempt } = task;
           if (attempt?.number !== before?.number) {
             expect(attempt?.number).toBe((before?.number ?? 0) + 1);
-            expect(before === undefined || before.outcome === 'refused').toBe(true);
+            expect([undefined, 'refused', 'lost']).toContain(before?.outcome);
             expect(attempt?.upstreamId).toBeUndefined();
           } else if (attempt && before) {
             expect(attempt.accountId).toBe(before.accountId);
@@ -203,12 +207,37 @@ describe('after any sequence of events, a task', () => {
         for (const { at, task } of live(first, events)) {
           const { attempt, startedAt, completedAt } = task;
           const submitted = attempt && attempt.outcome !== 'refused' ? attempt.intendedAt : task.createdAt;
-          const times = [submitted, startedAt, attempt?.endedAt, completedAt, at].filter(
-            (time) => time !== undefined,
-          );
-          if (attempt?.outcome !== 'refused') expect(times).toEqual(times.toSorted((a, b) => a - b));
-          expect(times.every(Number.isInteger)).toBe(true);
+          // A task has started with the first job that has, even if a server has lost that job since.
+          const ofTask = [task.createdAt, startedAt, completedAt, at];
+          const ofJob = [submitted, jobStartedAt(task), attempt?.endedAt, completedAt, at];
+          for (const each of attempt?.outcome === 'refused' ? [ofTask] : [ofTask, ofJob]) {
+            const times = each.filter((time) => time !== undefined);
+            expect(times).toEqual(times.toSorted((a, b) => a - b));
+            expect(times.every(Number.isInteger)).toBe(true);
+          }
         }
+      }),
+    );
+  });
+
+  it('has an event for each change of its status but none of a deletion: started before succeeded, each once', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        const moves = live(first, events);
+        let before = statusOf(first);
+        for (const { task, event } of moves) {
+          const status = statusOf(task);
+          expect(event !== undefined).toBe(status !== before);
+          before = status;
+        }
+        const types = moves.flatMap(({ event }) => event ?? []);
+        expect([
+          [],
+          ['video.started'],
+          ['video.failed'],
+          ['video.started', 'video.failed'],
+          ['video.started', 'video.succeeded'],
+        ]).toContainEqual(types);
       }),
     );
   });
@@ -248,6 +277,12 @@ describe('the stored video of a finished task', () => {
       version: task.version + 1,
       result: { ...result, bytes: 2, sha256: 'e', posterId: 'p' },
     });
+  });
+
+  it('can lose its poster', () => {
+    const task = aTask({ phase: 'succeeded', completedAt: 3, result: { ...result, posterId: 'p' } });
+    const made = move(task, { type: 'media_repaired', result: { posterId: undefined } }, 9);
+    expect(made?.task.result).toStrictEqual(result);
   });
 
   it('cannot be repaired after the task was deleted or has failed', () => {
@@ -318,7 +353,14 @@ describe('a transition', () => {
         sourceUrl: 'https://secret.example',
       },
     });
-    const deleted = move(aTask({ phase: 'failed', request }), { type: 'deleted' }, 5);
+    const attempt = { number: 1, accountId: 'one', idempotencyKey: 'k', upstreamModel: 'm', intendedAt: 1 };
+    const task = aTask({
+      phase: 'failed',
+      request,
+      attempt: { ...attempt, outcome: 'failed', detail: 'a secret was asked for' },
+      error: taskError('invalid_request', 'no secret is allowed'),
+    });
+    const deleted = move(task, { type: 'deleted' }, 5);
     expect(JSON.stringify(deleted?.task)).not.toContain('secret');
     expect(deleted?.task).toMatchObject({ deletedAt: 5, price: { holdMicros: 400_000 } });
   });

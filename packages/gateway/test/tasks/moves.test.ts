@@ -43,7 +43,8 @@ function expectMove(
   changes: Partial<Task>,
   ledger: readonly LedgerRow[] = [],
 ): void {
-  expect(move(from, event, NOW)).toStrictEqual({
+  const { event: _, ...made } = move(from, event, NOW) ?? {};
+  expect(made).toStrictEqual({
     at: NOW,
     from: { phase: from.phase, version: 7 },
     task: { ...from, ...changes, version: 8 },
@@ -55,7 +56,14 @@ it('a phase allows these events and no others', () => {
   expect(LEGAL).toEqual({
     accepted: ['submit_intended', 'failed', 'cancel_requested'],
     submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
-    running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
+    running: [
+      'work_started',
+      'upstream_succeeded',
+      'job_lost',
+      'failed',
+      'cancel_requested',
+      'cancel_refused',
+    ],
     storing: ['stored', 'failed', 'cancel_refused'],
     succeeded: ['media_repaired', 'deleted'],
     failed: ['deleted', 'finished_late', 'ended_late'],
@@ -97,6 +105,13 @@ describe('a submission', () => {
       { ...event, working: true },
       { phase: 'running', attempt: confirmed, startedAt: NOW },
     );
+  });
+
+  it('whose job is lost leaves the task accepted, and in progress if it was', () => {
+    const lost = { ...running.attempt, outcome: 'lost', endedAt: NOW, detail: 'silent' } as Attempt;
+    const event = { type: 'job_lost', detail: 'silent' } as const;
+    expectMove(running, event, { phase: 'accepted', attempt: lost });
+    expectMove({ ...running, startedAt: 3000 }, event, { phase: 'accepted', attempt: lost });
   });
 
   it('that is refused leaves the task accepted', () => {
@@ -192,13 +207,13 @@ describe('a stored video', () => {
   });
 
   it('costs a lower price if its format has one, and never a higher one', () => {
-    expectMove(storing, { type: 'stored', result, microsPerSecond: 50_000 }, succeeded(200_000), [
+    expectMove(storing, { type: 'stored', result, rate: { microsPerSecond: 50_000 } }, succeeded(200_000), [
       { kind: 'capture', amountMicros: 200_000 },
       { kind: 'release', amountMicros: 200_000 },
     ]);
     // The hold has room, so that only the rate prevents it.
     const roomy = { ...storing, price: { ...storing.price, holdMicros: 1_000_000 } };
-    expectMove(roomy, { type: 'stored', result, microsPerSecond: 200_000 }, succeeded(400_000), [
+    expectMove(roomy, { type: 'stored', result, rate: { microsPerSecond: 200_000 } }, succeeded(400_000), [
       { kind: 'capture', amountMicros: 400_000 },
       { kind: 'release', amountMicros: 600_000 },
     ]);

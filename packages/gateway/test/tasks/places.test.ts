@@ -141,6 +141,7 @@ const anyEvent = fc.oneof(
   fc.constant(CONFIRMED),
   fc.constant<Event>({ type: 'submit_refused' }),
   fc.constant<Event>({ type: 'work_started' }),
+  fc.constant<Event>({ type: 'job_lost' }),
   fc.constant(SUCCEEDED),
   fc.constant(STORED),
   fc

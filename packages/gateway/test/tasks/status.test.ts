@@ -6,8 +6,9 @@ describe('the public status', () => {
   const cases: [Phase, number | undefined, Status][] = [
     ['accepted', undefined, 'queued'],
     ['submitting', undefined, 'queued'],
-    // A task never returns to this phase; if it did, no work would be in progress.
-    ['submitting', 1, 'queued'],
+    // Its job was lost, and it waits for another one. A status never goes back.
+    ['accepted', 1, 'in_progress'],
+    ['submitting', 1, 'in_progress'],
     ['running', undefined, 'queued'],
     ['running', 0, 'in_progress'],
     ['storing', 1, 'in_progress'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bounded, storable } from '../../src/tasks/text.ts';
+import { bounded, storable, unquoted } from '../../src/tasks/text.ts';
 
 const BOAT = '🚤';
 
@@ -22,5 +22,26 @@ describe('text for the store', () => {
     ['short, and cleaned', '\0', 3, '\ufffd'],
   ])('with a limit, %s', (_what, text, limit, kept) => {
     expect(bounded(text, limit)).toBe(kept);
+  });
+});
+
+describe('text without a quotation', () => {
+  const prompt = 'a "paper" boat\non the pond';
+
+  it.each([
+    ['as it is', `not allowed: ${prompt}!`, 'not allowed: [prompt]!'],
+    [
+      'as JSON',
+      JSON.stringify({ input: prompt, status: 'failed' }),
+      '{"input":"[prompt]","status":"failed"}',
+    ],
+    ['and breaks off', JSON.stringify({ input: prompt }).slice(0, 25), '{"input":"[prompt]'],
+    ['not at all', 'the server is busy', 'the server is busy'],
+  ])('quotes it %s', (_what, text, rest) => {
+    expect(unquoted(text, prompt)).toBe(rest);
+  });
+
+  it('keeps what is only a short word', () => {
+    expect(unquoted('a bad state', 'a')).toBe('a bad state');
   });
 });

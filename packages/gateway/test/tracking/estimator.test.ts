@@ -1,8 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BINS } from '../../src/tracking/bins.ts';
 import { quantileAfter, survivalAt } from '../../src/tracking/distribution.ts';
-import { createEstimator, type Kind } from '../../src/tracking/estimator.ts';
-import { estimateAfter, KIND, learnAll, logNormalSeconds, PRIOR, START_MS, succeededAt } from './tracking.ts';
+import type { Estimate } from '../../src/tracking/estimate.ts';
+import { createEstimator } from '../../src/tracking/estimator.ts';
+import { type Kind, keyOf, kindOfKey } from '../../src/tracking/kind.ts';
+import { remainingMs } from '../../src/tracking/remainingTime.ts';
+import {
+  estimateAfter,
+  job,
+  KIND,
+  learnAll,
+  logNormalSeconds,
+  PRIOR,
+  START_MS,
+  succeededAt,
+} from './tracking.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -19,7 +32,7 @@ describe('an estimate', () => {
 
   it('holds times possible that the catalogue does not: a catalogue may be wrong', () => {
     const { total } = estimateAfter([]);
-    expect(survivalAt(total.ended, 3_600_000)).toBeGreaterThan(1e-4);
+    expect(survivalAt(total.ended, 1_500_000)).toBeGreaterThan(1e-4);
     expect(1 - survivalAt(total.ended, 5000)).toBeGreaterThan(1e-3);
   });
 
@@ -117,6 +130,119 @@ describe('an estimate', () => {
   });
 });
 
+/**
+ * A thousand jobs that are submitted within a minute and polled every few seconds, as an upstream works on them from the first moment on.
+ * `at` is called after so many seconds, with the times that those that are open still take.
+ */
+function burst(
+  seconds: readonly number[],
+  at: (elapsed: number, left: readonly number[], estimate: Estimate) => void,
+  tells = false,
+) {
+  const estimator = createEstimator();
+  const jobs = logNormalSeconds(240, 1, 1000).map((took, n) => ({
+    submitted: (n * 60) / 1000,
+    took,
+    told: 0,
+    hasEnded: false,
+  }));
+  for (let elapsed = 1; elapsed <= Math.max(...seconds); elapsed++) {
+    const now = START_MS + elapsed * 1000;
+    for (const [n, job] of jobs.entries()) {
+      const age = elapsed - job.submitted;
+      if (job.hasEnded || age <= 0 || (elapsed + n) % 4 > 0) continue;
+      job.hasEnded = age >= job.took;
+      const span = { fromMs: job.told * 1000, toMs: age * 1000 };
+      // Three seconds of it in the queue.
+      const times = tells ? { queueMs: 3000, renderMs: job.took * 1000 - 3000 } : {};
+      if (!job.hasEnded) estimator.outlasted(KIND, tells ? { ...span, startedMs: 3000 } : span, now);
+      else
+        estimator.learn(
+          KIND,
+          BURST,
+          { outcome: 'succeeded', total: span, toldMs: span.fromMs, ...times },
+          now,
+        );
+      job.told = age;
+    }
+    if (!seconds.includes(elapsed)) continue;
+    const left = jobs.flatMap((job) => (job.hasEnded ? [] : [job.submitted + job.took - elapsed]));
+    at(elapsed, left, estimator.estimate(KIND, BURST));
+  }
+}
+/** The catalogue's times of such jobs. */
+const BURST = { medianSeconds: 240, p90Seconds: 865 };
+
+describe('of many jobs that are submitted together', () => {
+  it.each([
+    ['total', false],
+    ['render', true],
+  ] as const)('the %s time is not that of the first to end', (_what, tells) => {
+    burst(
+      [30, 60, 120, 240, 480, 900],
+      (elapsed, left, estimate) => {
+        // Younger by half a minute on average, if they have all been submitted.
+        const age = Math.max(elapsed / 2, elapsed - 30);
+        const { medianMs } = remainingMs(estimate, job(age, tells ? { startedAgeMs: 3000 } : {}));
+        const right = left.filter((seconds) => seconds <= medianMs / 1000).length / left.length;
+        expect(right, `after ${elapsed} s`).toBeGreaterThan(0.35);
+        expect(right, `after ${elapsed} s`).toBeLessThan(0.65);
+      },
+      tells,
+    );
+  });
+
+  it('the part that fails is not that of the first to end', () => {
+    const estimator = createEstimator();
+    for (let n = 0; n < 200; n++) estimator.outlasted(KIND, { fromMs: 0, toMs: 20_000 }, START_MS);
+    for (let n = 0; n < 3; n++)
+      estimator.learn(KIND, PRIOR, { outcome: 'failed', total: { fromMs: 1000, toMs: 2000 } }, START_MS);
+    const { ended, succeeded } = estimator.estimate(KIND, PRIOR).total;
+    expect(survivalAt(succeeded, 20_000) - survivalAt(ended, 20_000)).toBeLessThan(0.05);
+  });
+});
+
+describe('a job that has lasted for a while', () => {
+  it('counts the same in parts, at once at its end, and as it was stored before parts were counted', () => {
+    const [parts, whole] = [createEstimator(), createEstimator()];
+    for (const seconds of logNormalSeconds(100, 0.5, 40)) {
+      let toldMs = 0;
+      for (; toldMs + 7000 < seconds * 1000; toldMs += 7000)
+        parts.outlasted(KIND, { fromMs: toldMs, toMs: toldMs + 7000 }, START_MS);
+      const sample = succeededAt(seconds);
+      parts.learn(KIND, PRIOR, { ...sample, toldMs }, START_MS);
+      whole.learn(KIND, PRIOR, sample, START_MS);
+    }
+    const { counts, ...stored } = JSON.parse(whole.save(KIND).json);
+    const size = stored.size - 2 * BINS;
+    const before = createEstimator();
+    const kept = counts.flatMap((value: number, i: number) =>
+      i % 2 === 0 && value < size ? [value, counts[i + 1]] : [],
+    );
+    before.restore(KIND, { json: JSON.stringify({ ...stored, size, counts: kept }), version: 1 });
+    for (const p of [0.1, 0.5, 0.9]) {
+      const [one, other, old] = [parts, whole, before].map((estimator) =>
+        quantileAfter(estimator.estimate(KIND, PRIOR).total.succeeded, 0, p),
+      ) as [number, number, number];
+      // Each sample fades a little with those after it, and so do parts that were told before them.
+      expect(one / other).toBeGreaterThan(0.9);
+      expect(one / other).toBeLessThan(1.1);
+      expect(old / other).toBeCloseTo(1, 2);
+    }
+  });
+
+  it('that all outlive the catalogue by far, tells that they take long, before any has ended', () => {
+    const estimator = createEstimator();
+    for (let n = 0; n < 20; n++) estimator.outlasted(KIND, { fromMs: 0, toMs: 900_000 }, START_MS);
+    expect(medianSeconds(estimator.estimate(KIND, PRIOR))).toBeGreaterThan(600);
+  });
+});
+
+it('a kind is read from its name', () => {
+  for (const kind of [KIND, { account: 'a', model: 'm' }]) expect(kindOfKey(keyOf(kind))).toEqual(kind);
+  for (const name of ['', '[]', '[1,2,3,4]']) expect(kindOfKey(name)).toBeUndefined();
+});
+
 describe('what an estimator has learnt', () => {
   const samples = logNormalSeconds(60, 0.4, 60).map((one) =>
     succeededAt(one, {
@@ -131,7 +257,7 @@ describe('what an estimator has learnt', () => {
     const { json } = before.save(KIND);
     expect(json.length).toBeLessThan(6000);
     const after = createEstimator();
-    after.restore(KIND, json);
+    after.restore(KIND, { json, version: 1 });
     const [one, other] = [before.estimate(KIND, PRIOR), after.estimate(KIND, PRIOR)];
     expect(medianSeconds(other) / medianSeconds(one)).toBeCloseTo(1, 1);
     expect(other.progressError(50).mean).toBeCloseTo(one.progressError(50).mean, 3);
@@ -148,14 +274,14 @@ describe('what an estimator has learnt', () => {
     const refused = here.save(KIND);
     learnAll(samples.slice(40), here);
     expect(refused.json).not.toBe('');
-    here.restore(KIND, theirs.json);
+    here.restore(KIND, { json: theirs.json, version: 1 });
     const ours = here.save(KIND);
     ours.saved();
     expect(here.unsaved()).toEqual([]);
     expect(here.estimate(KIND, PRIOR).samples).toBeGreaterThan(48);
     expect(here.estimate(KIND, PRIOR).samples).toBeLessThan(55);
 
-    there.restore(KIND, ours.json);
+    there.restore(KIND, { json: ours.json, version: 2 });
     expect(there.estimate(KIND, PRIOR).samples / here.estimate(KIND, PRIOR).samples).toBeCloseTo(1, 1);
   });
 
@@ -163,17 +289,40 @@ describe('what an estimator has learnt', () => {
     'is learnt anew if what is stored cannot be read: %s',
     (json) => {
       const estimator = createEstimator();
-      estimator.restore(KIND, json);
+      estimator.restore(KIND, { json, version: 1 });
       expect(estimator.estimate(KIND, PRIOR).samples).toBe(0);
     },
   );
 
+  it('is learnt anew if what is stored cannot be a count', () => {
+    const stored = JSON.parse(learnAll(samples.slice(0, 10)).save(KIND).json);
+    const estimator = createEstimator();
+    estimator.restore(KIND, { json: JSON.stringify({ ...stored, counts: [40, 1e308] }), version: 1 });
+    expect(estimator.estimate(KIND, PRIOR).samples).toBe(0);
+  });
+
   it('is kept for the most recently used kinds only', () => {
     const estimator = createEstimator({ maxKinds: 2 });
     const kinds = ['a', 'b', 'c'].map((model) => ({ ...KIND, model }));
-    for (const kind of kinds) learnAll(samples.slice(0, 10), estimator, kind);
+    for (const kind of kinds) {
+      learnAll(samples.slice(0, 10), estimator, kind);
+      estimator.save(kind).saved();
+    }
     const known = kinds.toReversed().map((kind) => estimator.estimate(kind, PRIOR).samples > 0);
     expect(known).toEqual([true, true, false]);
+  });
+
+  it('is kept until it is stored, and what has been forgotten is not taken for the stored version', () => {
+    const estimator = createEstimator({ maxKinds: 1 });
+    learnAll(samples.slice(0, 10), estimator);
+    estimator.estimate({ ...KIND, model: 'other' }, PRIOR);
+    expect(estimator.unsaved()).toEqual([KIND]);
+    expect(estimator.save(KIND)).toMatchObject({ version: 0 });
+    estimator.save(KIND).saved();
+    estimator.estimate({ ...KIND, model: 'other' }, PRIOR);
+    learnAll(samples.slice(0, 1), estimator);
+    // Another version is stored, so that this one is refused, and added to it.
+    expect(estimator.save(KIND)).toMatchObject({ version: 0 });
   });
 
   it('gives the same estimate until there is more to know', () => {

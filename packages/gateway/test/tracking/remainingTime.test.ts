@@ -28,13 +28,11 @@ describe('the remaining time', () => {
     expect(remainingMs(estimate, job(600)).medianMs).toBeGreaterThan(MINUTE);
   });
 
-  it('has quantiles in order around the median, and a mean', () => {
+  it('has quantiles in order around the median', () => {
     const remaining = remainingMs(told, job(30));
     expect(remaining.quantile(0.1)).toBeLessThan(remaining.medianMs);
     expect(remaining.quantile(0.9)).toBeGreaterThan(remaining.medianMs);
     expect(remaining.quantile(0.5)).toBe(remaining.medianMs);
-    expect(remaining.meanMs).toBeGreaterThan(remaining.quantile(0.2));
-    expect(remaining.meanMs).toBeLessThan(remaining.quantile(0.9));
   });
 
   it('counts from the start of the job where that is known', () => {

@@ -1,6 +1,8 @@
-import type { Estimate, Prior } from '../../src/tracking/estimate.ts';
-import { createEstimator, type Estimator, type Kind } from '../../src/tracking/estimator.ts';
+import type { Estimate } from '../../src/tracking/estimate.ts';
+import { createEstimator, type Estimator } from '../../src/tracking/estimator.ts';
+import type { Kind } from '../../src/tracking/kind.ts';
 import type { Sample } from '../../src/tracking/learnt.ts';
+import type { Prior } from '../../src/tracking/prior.ts';
 import type { Job } from '../../src/tracking/remainingTime.ts';
 
 export const KIND: Kind = { account: 'openai', model: 'sora-2', resolution: '720p', durationSeconds: 4 };

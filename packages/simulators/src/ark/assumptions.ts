@@ -21,6 +21,8 @@ export const ASSUMPTIONS = {
   queued: 1000,
   /** The seconds that the model chooses for `duration: -1`. */
   chosenSeconds: 5,
+  /** Reference videos are not fetched. Each counts as this long. */
+  referenceSeconds: 5,
   /** The ratio of `adaptive` without an image. */
   adaptiveRatio: '16:9',
   /** Pauses between the attempts of a callback. There are three more attempts, at undocumented times. Milliseconds. */

@@ -19,7 +19,11 @@ export interface Parameters {
   readonly safetyIdentifier: string | undefined;
   readonly lastFrame: boolean;
   readonly callbackUrl: string | undefined;
+  readonly taskType: 'auto' | 'reference' | 'edit' | 'extend';
 }
+
+const TASK_TYPES = ['auto', 'reference', 'edit', 'extend'] as const;
+const taskTypeIn = (value: unknown) => TASK_TYPES.find((type) => type === value) ?? 'auto';
 
 const RATIOS = ['16:9', '4:3', '1:1', '3:4', '9:16', '21:9', 'adaptive'];
 
@@ -47,7 +51,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   return_last_frame: isBoolean,
   draft: isBoolean,
   output_format: (value) => value === 'mp4' || value === 'mov',
-  omni_reference_task_type: (value) => ['auto', 'reference', 'edit', 'extend'].includes(String(value)),
+  omni_reference_task_type: (value) => TASK_TYPES.some((type) => type === value),
   priority: (value) => within(value, 0, 9),
   tools: Array.isArray,
   service_tier: (value) => value === 'default' || value === 'flex',
@@ -109,6 +113,7 @@ export function readParameters(
     expiresAfter: Number(given.execution_expires_after ?? 172_800),
     safetyIdentifier: given.safety_identifier === undefined ? undefined : String(given.safety_identifier),
     lastFrame: given.return_last_frame === true,
+    taskType: taskTypeIn(given.omni_reference_task_type),
     callbackUrl: given.callback_url === undefined ? undefined : String(given.callback_url),
   };
 }

@@ -5,6 +5,10 @@ import type { SeedanceModel } from './models.ts';
 /** The parsed `content` of a request. */
 export interface Content {
   readonly text: string;
+  /** Reference videos. */
+  readonly videos: number;
+  /** The links of all media, which Ark would fetch. */
+  readonly links: readonly string[];
   /** As messages abbreviate it: text, image or reference to video. */
   readonly task: 't2v' | 'i2v' | 'r2v';
   readonly frames: boolean;
@@ -47,6 +51,8 @@ export function readContent(value: unknown, model: SeedanceModel): Content {
   const imageAt = items.findIndex(({ type }) => type === 'image_url');
   return {
     text: texts.join('\n'),
+    links: media.map(({ url }) => url).filter((url) => !url.startsWith('data:')),
+    videos: references.filter(({ role }) => role === 'reference_video').length,
     task: frames.length > 0 ? 'i2v' : references.length > 0 ? 'r2v' : 't2v',
     frames: frames.length > 0,
     imageAt: imageAt < 0 ? undefined : imageAt,
@@ -105,9 +111,12 @@ function checkFrames(frames: readonly Media[], model: SeedanceModel): void {
 
 function checkReferences(references: readonly Media[], model: SeedanceModel): void {
   if (references.length === 0) return;
-  const images = references.filter(({ role }) => role === 'reference_image').length;
+  const most = model.references;
   const audioAlone = references.every(({ role }) => role === 'reference_audio');
-  if (images > model.references || model.references === 0 || (audioAlone && !model.audioAlone)) {
+  const tooMany = (['reference_image', 'reference_video', 'reference_audio'] as const).some(
+    (role) => references.filter((item) => item.role === role).length > (most?.[role] ?? 0),
+  );
+  if (!most || tooMany || (audioAlone && !most.audioAlone)) {
     throw refusals.invalid('content', model.name, 'r2v');
   }
 }

@@ -20,8 +20,14 @@ export interface TaskDetails extends Parameters {
   readonly model: SeedanceModel;
   /** The ratio of the result. */
   readonly shownRatio: string;
+  /** Reference videos. */
+  readonly videos: number;
+  /** The links of all media. */
+  readonly links: readonly string[];
   /** The request breaks a rule that is checked only when the task runs. */
   readonly constraintBroken: boolean;
+  /** The prompt asks for something else than `omni_reference_task_type` says, which is seen only when the task runs. */
+  readonly taskTypeMismatch: boolean;
 }
 
 export type Task = Job<TaskDetails>;

@@ -73,6 +73,12 @@ export const refusals = {
       `the parameter ${parameter} specified in the request is not valid for model ${model} in ${task}`,
     ),
   invalidContent: (message: string) => refusal(400, 'InvalidParameter', message),
+  taskType: (type: string) =>
+    refusal(
+      400,
+      'InvalidParameter.TaskTypeConstraint',
+      `The parameters of the request do not fit a task of type ${type}.`,
+    ),
   unsupported: (parameter: string) =>
     refusal(
       400,
@@ -122,6 +128,10 @@ export const FAILURES = {
   constraint: {
     code: 'InvalidParameter.TaskTypeConstraint',
     message: 'The parameters of the request do not fit the type of task that the model identified.',
+  },
+  mismatch: {
+    code: 'InvalidParameter.TaskTypeMismatch',
+    message: 'The type of task that the model identified differs from the one that was specified.',
   },
   internal: {
     code: 'InternalServiceError',

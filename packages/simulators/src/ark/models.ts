@@ -19,15 +19,21 @@ export interface SeedanceModel {
   /** `ratio` must be `adaptive` if frames are given. Checked only when the task runs. */
   readonly framesAreAdaptive: boolean;
   readonly lastFrame: boolean;
-  /** The most reference images. 0: none, and no reference videos or audio either. */
-  readonly references: number;
-  /** Whether reference audio may come without an image or a video. */
-  readonly audioAlone: boolean;
+  /** The most references of each type. Undefined: none. */
+  readonly references?: {
+    readonly reference_image: number;
+    readonly reference_video: number;
+    readonly reference_audio: number;
+    /** Whether reference audio may come without an image or a video. */
+    readonly audioAlone: boolean;
+  };
   /** The optional top-level fields that this model accepts and some others do not. */
   readonly fields: readonly string[];
   readonly tiers: readonly string[];
   readonly usdPerMillionTokens: number;
-  /** Resolutions that cost more than the others. */
+  /** With a video among the references, at 480p and 720p. Undefined: as without. */
+  readonly usdPerMillionTokensWithVideo?: number;
+  /** Resolutions with a price of their own. */
   readonly usdPerMillionTokensAt?: Readonly<Record<string, number>>;
   readonly pace: Pace;
   /** Taken offline. */
@@ -43,8 +49,6 @@ const SHARED = {
   adaptiveText: true,
   framesAreAdaptive: false,
   lastFrame: true,
-  references: 0,
-  audioAlone: false,
   tiers: ['default'],
   retired: false,
 };
@@ -68,7 +72,8 @@ const SEEDANCE_2_0 = {
   sizes: SIZES_2_0,
   resolutions: ['480p', '720p'],
   seconds: [4, 15] as const,
-  references: 9,
+  // "Seedance 2.0 series": 9 images, 3 videos and 3 audios, not audio alone.
+  references: { reference_image: 9, reference_video: 3, reference_audio: 3, audioAlone: false },
   fields: ['generate_audio', 'priority', 'tools'],
   usdPerMillionTokens: 7,
   pace: pace(140, 300),
@@ -83,14 +88,19 @@ const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
     seconds: [4, 30],
     defaultSeconds: -1,
     framesAreAdaptive: true,
-    references: 30,
-    audioAlone: true,
+    references: { reference_image: 30, reference_video: 10, reference_audio: 10, audioAlone: true },
+    usdPerMillionTokensWithVideo: 6.4,
     fields: [...SEEDANCE_2_0.fields, 'draft', 'output_format', 'omni_reference_task_type'],
     usdPerMillionTokens: 10.7,
     usdPerMillionTokensAt: { '1080p': 11.7 },
     pace: pace(180, 420),
   },
-  'seedance-2-0': { ...SEEDANCE_2_0, resolutions: ['480p', '720p', '1080p', '4k'] },
+  'seedance-2-0': {
+    ...SEEDANCE_2_0,
+    resolutions: ['480p', '720p', '1080p', '4k'],
+    usdPerMillionTokensWithVideo: 4.3,
+    usdPerMillionTokensAt: { '1080p': 7.7, '4k': 4 },
+  },
   'seedance-2-0-fast': {
     ...SEEDANCE_2_0,
     usdPerMillionTokens: 5.6,

@@ -41,14 +41,6 @@ export function routes(app: FastifyInstance, context: ArkContext): void {
     return task;
   }
 
-  // The examples in the documentation send `Content-Type: application/json` without a body on every call.
-  const parseJson = app.getDefaultJsonParser('error', 'ignore');
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else parseJson(request, body, done);
-  });
-
   app.post(PATH, operation('submit'), async (request) => {
     const task = submit(context, authenticate(request), request.body);
     notes.about(request, task);

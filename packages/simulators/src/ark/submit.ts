@@ -8,6 +8,7 @@ import type { ArkContext, Task } from './context.ts';
 import { refusals } from './errors.ts';
 import { modelsOf, type SeedanceModel } from './models.ts';
 import { nearestRatio } from './sizes.ts';
+import { brokenRules, checkTaskType } from './taskType.ts';
 
 /** `POST /contents/generations/tasks`. */
 export function submit(context: ArkContext, account: Account, body: unknown): Task {
@@ -15,6 +16,7 @@ export function submit(context: ArkContext, account: Account, body: unknown): Ta
   const [id, model] = admit(context, account, fields);
   const content = readContent('content' in fields ? fields.content : undefined, model);
   const parameters = readParameters(fields, model, content);
+  checkTaskType(parameters, content);
   if (planOf(content.text).ending === 'refused') {
     throw content.imageAt === undefined ? refusals.sensitiveText() : refusals.realPerson(content.imageAt);
   }
@@ -44,7 +46,9 @@ export function submit(context: ArkContext, account: Account, body: unknown): Ta
       ...parameters,
       model,
       shownRatio,
-      constraintBroken: model.framesAreAdaptive && content.frames && ratio !== 'adaptive',
+      videos: content.videos,
+      links: content.links,
+      ...brokenRules(model, parameters, content),
     },
   });
 }

@@ -38,6 +38,7 @@ async function serve<S extends Settings, Details>(
     clock: shared.clock,
     schedule: shared.schedule,
     endings: definition.endings ?? {},
+    givenId: () => shared.faults.givenId(name),
     paceOf: (model) => shared.pace ?? definition.paceOf(model),
     onChange: (job, at) => {
       if (job.state === 'queued') shared.ledger.created(job);
@@ -56,6 +57,7 @@ async function serve<S extends Settings, Details>(
     ledger: shared.ledger,
     clock: shared.clock,
     answers: definition.answers,
+    tls: shared.tls,
     accountOf: (headers: Record<string, unknown>, query: unknown) => accountOf(headers, query)?.name,
   };
   const notes = createRequestNotes(shared.ledger);

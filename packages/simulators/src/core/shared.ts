@@ -1,6 +1,7 @@
 import { createVideos, type Videos } from '../video/videos.ts';
 import { type Clock, createClock } from './clock.ts';
 import { createFaults, type FaultsInForce } from './faults/faults.ts';
+import type { Tls } from './http/server.ts';
 import type { Pace } from './jobs/job.ts';
 import { createSchedule, type Schedule } from './jobs/schedule.ts';
 import { createLedger, type LedgerWriter } from './ledger.ts';
@@ -20,6 +21,8 @@ export interface SharedOptions {
   readonly pace?: Pace;
   /** Videos are encoded while their jobs run, and not when they are first fetched: their first download takes no longer than others. */
   readonly encodeAhead?: boolean;
+  /** Upstreams and their storage speak HTTPS, as some SDKs require. Their origins and links begin with `https://`. */
+  readonly tls?: Tls;
 }
 
 /** The state that all upstreams share. */
@@ -28,6 +31,7 @@ export interface SharedState {
   readonly clock: Clock;
   readonly pace: Pace | undefined;
   readonly encodeAhead: boolean;
+  readonly tls: Tls | undefined;
   readonly schedule: Schedule;
   readonly ledger: LedgerWriter;
   readonly faults: FaultsInForce;
@@ -48,6 +52,7 @@ export function createSharedState(options: SharedOptions = {}): SharedState {
     clock,
     pace: options.pace,
     encodeAhead: options.encodeAhead ?? false,
+    tls: options.tls,
     schedule: schedule,
     ledger: createLedger(),
     faults: createFaults(seed),

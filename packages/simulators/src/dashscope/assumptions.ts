@@ -19,12 +19,22 @@ export const NO_MODEL = { status: 400, code: 'InvalidParameter', message: 'Model
 export const OSS_UNRESOLVED =
   'The provided URL does not appear to be valid: oss:// needs X-DashScope-OssResourceResolve';
 
-/** Pixels of the ratios that only Wan 3 accepts. */
-export const WAN_3_SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
-  '480P': { '4:3': '736*544', '3:4': '544*736', '21:9': '960*416' },
-  '720P': { '21:9': '1472*624' },
-  '1080P': { '21:9': '2208*944' },
+/** Pixels of the ratios whose sizes are not documented. */
+export const FURTHER_SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
+  '480P': {
+    '4:3': '736*544',
+    '3:4': '544*736',
+    '21:9': '960*416',
+    '9:21': '416*960',
+    '5:4': '704*560',
+    '4:5': '560*704',
+  },
+  '720P': { '21:9': '1472*624', '9:21': '624*1472', '5:4': '1072*864', '4:5': '864*1072' },
+  '1080P': { '21:9': '2208*944', '9:21': '944*2208', '5:4': '1616*1296', '4:5': '1296*1616' },
 };
+
+/** Source videos are not fetched. Each counts as this long, or as long as the result that is asked for. */
+export const SOURCE_SECONDS = 5;
 
 /** "Usually one to five minutes." For Wan 3 clients report fifteen and more. */
 export const USUAL = pace(120, 300);

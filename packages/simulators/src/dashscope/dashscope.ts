@@ -42,7 +42,7 @@ const OSS: StorageStyle = {
   },
 };
 
-/** Alibaba DashScope (Model Studio), the video models of Wan. Sources: its API references and "Asynchronous task management API". */
+/** Alibaba DashScope (Model Studio), the video models of Wan, HappyHorse and Kling. Sources: its API references and "Asynchronous task management API". */
 export const dashscope = defineUpstream<WanSettings, WanTask>({
   name: 'dashscope',
   title: 'Alibaba DashScope (Wan)',
@@ -70,8 +70,9 @@ export const dashscope = defineUpstream<WanSettings, WanTask>({
   // "Only successful results are counted."
   bill(job) {
     if (failureOf(job)) return undefined;
-    const quantity = job.delivered.seconds;
     const { asked } = job.details;
+    // "duration = input_video_duration + output_video_duration".
+    const quantity = job.delivered.seconds + (asked?.inputSeconds ?? 0);
     const price = asked && MODELS[job.model]?.usdPerSecond?.[asked.tier];
     return { quantity, unit: 'seconds', ...(price === undefined ? {} : { usd: quantity * price }) };
   },

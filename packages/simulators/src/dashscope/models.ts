@@ -1,13 +1,13 @@
 import type { Pace } from '../core/jobs/job.ts';
-import { LONG, USUAL, WAN_3_SIZES } from './assumptions.ts';
+import { FURTHER_SIZES, LONG, USUAL } from './assumptions.ts';
 import type { Tier } from './tier.ts';
 
 /** What a model accepts and what it answers with. */
-export type Generation = 'legacy' | 'wan2.7' | 'wan3';
-export type Mode = 't2v' | 'i2v' | 'kf2v' | 'r2v' | 'all';
+export type Generation = 'legacy' | 'wan2.7' | 'wan3' | 'happyhorse' | 'kling';
+export type Mode = 't2v' | 'i2v' | 'kf2v' | 'r2v' | 'edit' | 'all' | 'omni';
 export type Path = 'video-generation' | 'image2video';
 /** The form of a finished task's usage block, named as in the documentation. */
-export type UsageStyle = 'video_ratio' | 'video_sr' | 'size' | 'tier';
+export type UsageStyle = 'video_ratio' | 'video_sr' | 'size' | 'tier' | 'kling';
 
 export interface WanModel {
   readonly generation: Generation;
@@ -47,17 +47,30 @@ export const SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Sizes by `ratio`: those of the older models, and those that only Wan 3 accepts, whose pixels are not documented. */
-export const TIER_SIZES: typeof SIZES = {
-  '480P': { ...SIZES['480P'], ...WAN_3_SIZES['480P'] },
-  '720P': { ...SIZES['720P'], ...WAN_3_SIZES['720P'] },
-  '1080P': { ...SIZES['1080P'], ...WAN_3_SIZES['1080P'] },
+/** Sizes by `ratio`: those of the older models, and those whose pixels are not documented. */
+const TIER_SIZES: typeof SIZES = {
+  '480P': { ...SIZES['480P'], ...FURTHER_SIZES['480P'] },
+  '720P': { ...SIZES['720P'], ...FURTHER_SIZES['720P'] },
+  '1080P': { ...SIZES['1080P'], ...FURTHER_SIZES['1080P'] },
 };
 
-/** "Wan2.7" and "Wan3.0 video generation API reference", `ratio`. */
+/** "Wan2.7 video editing" and the others of 2.7: sizes that differ from those of 2.6. */
+const SIZES_2_7: typeof SIZES = {
+  '480P': {},
+  '720P': { '4:3': '1104*832', '3:4': '832*1104' },
+  '1080P': { '4:3': '1648*1248', '3:4': '1248*1648' },
+};
+
+/** The pixels of a ratio. */
+export const sizeOf = (generation: Generation, tier: Tier, ratio: string): string | undefined =>
+  (generation === 'wan2.7' ? SIZES_2_7[tier][ratio] : undefined) ?? TIER_SIZES[tier][ratio];
+
+/** The API references of Wan 2.7, Wan 3.0, HappyHorse (`ratio`) and Kling (`aspect_ratio`). */
 export const RATIOS: Readonly<Record<Exclude<Generation, 'legacy'>, readonly string[]>> = {
   'wan2.7': ['16:9', '9:16', '1:1', '4:3', '3:4'],
   wan3: ['21:9', '16:9', '4:3', '1:1', '3:4', '9:16'],
+  happyhorse: ['16:9', '9:16', '1:1', '4:3', '3:4', '4:5', '5:4', '9:21', '21:9'],
+  kling: ['16:9', '9:16', '1:1'],
 };
 
 const BEIJING = ['cn-beijing'];
@@ -118,6 +131,35 @@ const WAN_3: WanModel = {
   pace: LONG,
 };
 
+/** "HappyHorse text-to-video", "image-to-video", "reference-to-video" and "video editing API reference". */
+const happyHorse = (mode: Mode): WanModel => ({
+  generation: 'happyhorse',
+  mode,
+  path: 'video-generation',
+  tiers: mode === 'edit' ? HIGH_TIERS : ALL_TIERS,
+  defaultTier: '1080P',
+  seconds: { from: 3, to: 15 },
+  usage: 'tier',
+  tellsActualPrompt: false,
+  sound: 'always',
+  pace: USUAL,
+});
+
+/** "Kling video generation API reference" (Model Studio, Beijing only). */
+const KLING: WanModel = {
+  generation: 'kling',
+  mode: 'all',
+  path: 'video-generation',
+  regions: BEIJING,
+  tiers: HIGH_TIERS,
+  defaultTier: '1080P',
+  seconds: { from: 3, to: 15 },
+  usage: 'kling',
+  tellsActualPrompt: false,
+  sound: 'chosen',
+  pace: USUAL,
+};
+
 /** Wan 2.1 is spelled `wanx2.1-…` in Beijing and `wan2.1-…` elsewhere ("Models and pricing"). */
 function wan21(name: string, model: WanModel): Record<string, WanModel> {
   return {
@@ -126,7 +168,7 @@ function wan21(name: string, model: WanModel): Record<string, WanModel> {
   };
 }
 
-/** All simulated video models, by name. Sources: the API references of Wan 2.1-2.6, 2.7 and 3.0. */
+/** All simulated video models, by name. Sources: the API references of Wan 2.1-2.6, 2.7 and 3.0, HappyHorse and Kling. */
 export const MODELS: Readonly<Record<string, WanModel>> = {
   ...wan21('t2v-turbo', legacy('t2v', 'video_ratio', ['480P', '720P'], FIVE)),
   ...wan21('t2v-plus', legacy('t2v', 'video_ratio', ['720P'], FIVE)),
@@ -136,15 +178,27 @@ export const MODELS: Readonly<Record<string, WanModel>> = {
   'wan2.2-t2v-plus': legacy('t2v', 'video_ratio', ['480P', '1080P'], FIVE),
   'wan2.2-i2v-plus': legacy('i2v', 'video_sr', ['480P', '1080P'], FIVE),
   'wan2.2-i2v-flash': legacy('i2v', 'video_sr', ['480P', '720P'], FIVE),
-  'wan2.2-kf2v-flash': legacy('kf2v', 'video_sr', ALL_TIERS, FIVE),
+  'wan2.2-kf2v-flash': { ...legacy('kf2v', 'video_sr', ALL_TIERS, FIVE), regions: BEIJING },
   'wan2.5-t2v-preview': legacy('t2v', 'video_ratio', ALL_TIERS, FIVE_OR_TEN, 'always'),
   'wan2.5-i2v-preview': legacy('i2v', 'video_sr', ALL_TIERS, FIVE_OR_TEN, 'always'),
   'wan2.6-t2v': legacy('t2v', 'size', HIGH_TIERS, { from: 2, to: 15 }, 'always'),
   'wan2.6-i2v': legacy('i2v', 'size', HIGH_TIERS, { from: 2, to: 15 }, 'always'),
+  'wan2.6-i2v-flash': legacy('i2v', 'size', HIGH_TIERS, { from: 2, to: 15 }, 'chosen'),
+  'wan2.6-r2v-flash': legacy('r2v', 'size', HIGH_TIERS, { from: 2, to: 10 }, 'chosen'),
   'wan2.6-r2v': legacy('r2v', 'size', HIGH_TIERS, { from: 2, to: 10 }, 'always'),
   'wan2.7-t2v': wan27('t2v', 15),
   'wan2.7-i2v': wan27('i2v', 15),
   'wan2.7-r2v': wan27('r2v', 15),
+  'wan2.7-videoedit': wan27('edit', 10),
+  'happyhorse-1.1-t2v': happyHorse('t2v'),
+  'happyhorse-1.1-i2v': happyHorse('i2v'),
+  'happyhorse-1.1-r2v': happyHorse('r2v'),
+  'happyhorse-1.0-t2v': happyHorse('t2v'),
+  'happyhorse-1.0-i2v': happyHorse('i2v'),
+  'happyhorse-1.0-r2v': happyHorse('r2v'),
+  'happyhorse-1.0-video-edit': happyHorse('edit'),
+  'kling/kling-v3-video-generation': KLING,
+  'kling/kling-v3-omni-video-generation': { ...KLING, mode: 'omni' },
   'wan3.0-video': WAN_3,
   'wan3.0-video-prime': {
     ...WAN_3,

@@ -7,10 +7,11 @@ import { planOf } from '../core/jobs/markers.ts';
 import { BILLING_ERRORS, ERRORS, invalidParameter } from './answers.ts';
 import { OSS_UNRESOLVED } from './assumptions.ts';
 import { identityOf } from './identity.ts';
+import { InvalidRequest } from './inputs.ts';
 import { limitRate } from './limitRate.ts';
 import { MODELS, type Path, type WanModel } from './models.ts';
 import type { WanContext, WanTask } from './tasks.ts';
-import { InvalidRequest, parseRequest, type WanRequest } from './validate.ts';
+import { parseRequest, type WanRequest } from './validate.ts';
 
 /** The error of a submission by an account that is not active. */
 const STATES: Readonly<Partial<Record<Account['state'], (context: WanContext) => Answer>>> = {

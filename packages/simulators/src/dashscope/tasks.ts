@@ -94,7 +94,7 @@ function resultOf(job: WanJob, context: WanContext) {
   const link = storage.link(
     {
       job,
-      path: `/1d/${job.id.slice(0, 2)}/${job.id}.mp4`,
+      path: `/1d/${job.ownId.slice(0, 2)}/${job.ownId}.mp4`,
       contentType: 'video/mp4',
       bytes: () => context.resultOf(job),
     },
@@ -108,7 +108,7 @@ function resultOf(job: WanJob, context: WanContext) {
   };
 }
 
-/** The usage blocks of the API references: 2.1-2.5, the first-and-last-frame models of 2.2, 2.6, and 2.7 with 3.0. */
+/** The usage blocks of the API references: 2.1-2.5, the first-and-last-frame models of 2.2, 2.6, 2.7 with all later ones, and Kling. */
 const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: WanRequest) => object>> = {
   video_ratio: (seconds, { width, height }) => ({
     video_duration: seconds,
@@ -120,22 +120,31 @@ const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: WanRequest) =>
     video_count: 1,
     SR: Number.parseInt(tier, 10),
   }),
-  size: (seconds, { width, height, tier }) => ({
-    duration: seconds,
+  size: (seconds, { width, height, tier, inputSeconds }) => ({
+    duration: inputSeconds + seconds,
     size: `${width}*${height}`,
-    input_video_duration: 0,
+    input_video_duration: inputSeconds,
     output_video_duration: seconds,
     video_count: 1,
     SR: Number.parseInt(tier, 10),
   }),
-  tier: (seconds, { tier, ratio }) => ({
-    duration: seconds,
-    input_video_duration: 0,
+  tier: (seconds, { tier, ratio, inputSeconds }) => ({
+    duration: inputSeconds + seconds,
+    input_video_duration: inputSeconds,
     output_video_duration: seconds,
     video_count: 1,
     SR: Number.parseInt(tier, 10),
     ratio,
     fps: 30,
+  }),
+  // "Kling video generation API reference".
+  kling: (seconds, { width, height, tier, audio }) => ({
+    duration: seconds,
+    size: `${width}*${height}`,
+    fps: 24,
+    video_count: 1,
+    audio,
+    SR: tier.slice(0, -1),
   }),
 };
 

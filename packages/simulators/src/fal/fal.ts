@@ -8,27 +8,20 @@ import { planOf } from '../core/jobs/markers.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
 import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
-import { bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
+import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
+import { type FalModel, MODELS } from './models.ts';
 
 interface Details {
   readonly app: string;
 }
-type Settings = { readonly publicUrl: string };
+type Settings = {
+  /** The origin of the links in answers: fal's own is `https://queue.fal.run`. Empty: the simulator's. */
+  readonly publicUrl: string;
+};
 type Context = UpstreamContext<Settings, Details>;
 
-/** USD a second with audio, 720p (fal, model pages). */
-const MODELS: Readonly<Record<string, number>> = {
-  'fal-ai/veo3.1': 0.4,
-  'fal-ai/veo3.1/image-to-video': 0.4,
-  'fal-ai/veo3.1/fast': 0.15,
-  'fal-ai/veo3.1/fast/image-to-video': 0.15,
-  'fal-ai/veo3.1/lite': 0.05,
-  'fal-ai/veo3.1/lite/image-to-video': 0.05,
-};
-/** fal, model page of veo3.1: "duration: 4s, 6s, 8s", resolution, aspect_ratio. */
-const SECONDS = ['4s', '6s', '8s'];
-const RESOLUTIONS: Readonly<Record<string, number>> = { '720p': 720, '1080p': 1080, '4k': 2160 };
-const RATIOS = ['16:9', '9:16'];
+/** The shorter side of each resolution in pixels. */
+const SHORTER: Readonly<Record<string, number>> = { '480p': 480, '720p': 720, '1080p': 1080, '4k': 2160 };
 /** fal, "Concurrency limits": "new accounts start at 2 concurrent requests". Further ones wait in the queue. */
 const PLACES = 2;
 
@@ -57,8 +50,7 @@ const requestError = (status: number, detail: string, type?: string): Answer => 
 export const fal: Upstream = defineUpstream<Settings, Details>({
   name: 'fal',
   title: 'fal',
-  // Links in answers have the service's own host, whatever address it was reached at.
-  settings: { publicUrl: 'https://queue.fal.run' },
+  settings: { publicUrl: '' },
   storage: presigned,
   endings: { filtered: 'moderation', partial: 'moderation', expiry: 'failure' },
   keyOf: (account) => `simulated-${account}:key`,
@@ -68,7 +60,7 @@ export const fal: Upstream = defineUpstream<Settings, Details>({
   bill: ({ model, video }) => ({
     quantity: video.seconds,
     unit: 'seconds',
-    usd: (MODELS[model] ?? 0) * video.seconds,
+    usd: (MODELS[model]?.usd[video.audio ? 'audio' : 'silent'] ?? 0) * video.seconds,
   }),
   environment: (origin, key) => ({ FAL_QUEUE_URL: origin, FAL_KEY: key }),
   answers: {
@@ -83,29 +75,35 @@ export const fal: Upstream = defineUpstream<Settings, Details>({
 });
 
 interface Wildcard {
-  Params: { '*': string };
+  Params: { owner: string; '*': string };
 }
 
 function routes(app: FastifyInstance, context: Context): void {
-  app.post<Wildcard>('/fal-ai/*', operation('submit'), async (request) => {
+  app.post<Wildcard>('/:owner/*', operation('submit'), async (request) => {
     const account = authenticate(context, request);
-    const job = submit(context, account, `fal-ai/${request.params['*']}`, request);
+    const job = submit(context, account, `${request.params.owner}/${request.params['*']}`, request);
     context.notes.about(request, job);
     return { ...queued(context, job), ...addressesOf(context, job) };
   });
 
-  app.get<Wildcard>('/fal-ai/*', operation('poll'), async (request, reply) => {
-    const { job, rest } = named(context, request);
-    if (!job) throw new Refusal(requestError(404, 'Request not found'));
-    context.notes.about(request, job);
-    if (rest === undefined) return sendResult(context, job, reply);
-    // Queue API reference: 202 until the request is complete.
-    reply.code(isOver(job) ? 200 : 202);
-    return { ...statusOf(context, job), response_url: addressesOf(context, job).response_url };
-  });
+  app.get<Wildcard & { Querystring: { logs?: string } }>(
+    '/:owner/*',
+    operation('poll'),
+    async (request, reply) => {
+      const { job, rest } = named(context, request);
+      if (!job) throw new Refusal(requestError(404, 'Request not found'));
+      context.notes.about(request, job);
+      if (rest === undefined) return sendResult(context, job, reply);
+      // Queue API reference: 202 until the request is complete.
+      reply.code(isOver(job) ? 200 : 202);
+      // "logs=1". fal-client sends `true`.
+      const logs = /^(?:1|true)$/.test(request.query.logs ?? '') ? logsOf(context, job) : null;
+      return { ...statusOf(context, job, logs), response_url: addressesOf(context, job).response_url };
+    },
+  );
 
   // fal, Queue API reference, "Cancel a request": the message of each status.
-  app.put<Wildcard>('/fal-ai/*', operation('cancel'), async (request, reply) => {
+  app.put<Wildcard>('/:owner/*', operation('cancel'), async (request, reply) => {
     const { job, rest } = named(context, request);
     if (!job || rest !== 'cancel') return give(reply, { status: 404, body: { status: 'NOT_FOUND' } });
     context.notes.about(request, job);
@@ -121,15 +119,17 @@ function named(
   request: FastifyRequest<Wildcard>,
 ): { job: Job<Details> | undefined; rest: string | undefined } {
   const account = authenticate(context, request);
-  const [, name, id = '', rest] =
-    /^([^/]+)\/requests\/([^/]+)(?:\/(status|cancel))?$/.exec(request.params['*']) ?? [];
-  const job = context.jobs.find(id);
-  const own = job?.account === account.name && job.details.app === `fal-ai/${name}`;
+  // The path as it was sent, because an id may contain an escaped slash.
+  const [, app, id = '', rest] =
+    /^\/([^/]+\/[^/]+)\/requests\/([^/?]+)(?:\/(status|cancel))?(?:\?|$)/.exec(request.url) ?? [];
+  const job = context.jobs.find(decodeURIComponent(id));
+  const own = job?.account === account.name && job.details.app === app;
   return { job: own ? job : undefined, rest };
 }
 
 function addressesOf(context: Context, { id, details }: Job<Details>) {
-  const address = `${context.settings.publicUrl}/${details.app}/requests/${id}`;
+  const origin = context.settings.publicUrl || context.origin();
+  const address = `${origin}/${details.app}/requests/${encodeURIComponent(id)}`;
   return { response_url: address, status_url: `${address}/status`, cancel_url: `${address}/cancel` };
 }
 
@@ -143,35 +143,17 @@ function submit(context: Context, account: Account, model: string, request: Fast
   if (account.state !== 'active') {
     throw new Refusal(requestError(403, 'User is locked. Reason: Exhausted balance. Top up your balance.'));
   }
-  if (MODELS[model] === undefined) throw new Refusal(requestError(404, `Application '${model}' not found`));
-  // The queue accepts everything. The model checks it when its turn comes (`problem`).
-  const {
-    prompt,
-    duration = '8s',
-    resolution = '720p',
-    aspect_ratio: ratio = '16:9',
-    ...rest
-  } = bodyOf(request);
-  const problem =
-    typeof prompt !== 'string' ||
-    !SECONDS.includes(String(duration)) ||
-    RESOLUTIONS[String(resolution)] === undefined ||
-    !RATIOS.includes(String(ratio)) ||
-    (model.endsWith('image-to-video') && typeof rest.image_url !== 'string');
-  const words = String(prompt);
+  const schema = MODELS[model];
+  if (schema === undefined) throw new Refusal(requestError(404, `Application '${model}' not found`));
+  // The queue accepts everything. The model checks it when its turn comes.
+  const body = bodyOf(request);
+  const words = String(body.prompt);
   return context.jobs.submit({
     account: account.name,
     model,
     // Only markers determine how a job ends.
-    prompt: problem || planOf(words).ending === 'refused' ? `${words} [invalid]` : words,
-    video: {
-      ...sizeOf(
-        RATIOS.includes(String(ratio)) ? String(ratio) : '16:9',
-        RESOLUTIONS[String(resolution)] ?? 720,
-      ),
-      seconds: Number.parseInt(String(duration), 10) || 8,
-      audio: rest.generate_audio !== false,
-    },
+    prompt: isWrong(schema, body) || planOf(words).ending === 'refused' ? `${words} [invalid]` : words,
+    video: videoOf(schema, body),
     pool: { name: account.name, places: PLACES },
     newId: (random) => random.uuid(),
     // "The app id is the first two parts; the rest is a path of the app."
@@ -179,12 +161,58 @@ function submit(context: Context, account: Account, model: string, request: Fast
   });
 }
 
-function statusOf(context: Context, job: Job<Details>): Record<string, unknown> {
+/** Whether the app's schema refuses an input. It has no other fields, and its values count as they are spelt. */
+function isWrong({ durations, resolutions, ratios, image, others }: FalModel, body: Body): boolean {
+  const values: Readonly<Record<string, readonly unknown[] | undefined>> = {
+    duration: durations,
+    resolution: resolutions,
+    aspect_ratio: ratios,
+  };
+  const isOk = ([name, value]: [string, unknown]): boolean => {
+    if (name === 'prompt' || name === image) return typeof value === 'string';
+    return values[name]?.includes(value) ?? others.includes(name);
+  };
+  const required = image === undefined ? ['prompt'] : ['prompt', image];
+  return required.some((name) => body[name] === undefined) || !Object.entries(body).every(isOk);
+}
+
+function videoOf({ durations, resolutions = [], shorter, others }: FalModel, body: Body) {
+  const resolution = String(body.resolution ?? resolutions[0]);
+  const ratio = /^\d+:\d+$/.test(String(body.aspect_ratio)) ? String(body.aspect_ratio) : '16:9';
+  return {
+    ...sizeOf(ratio, shorter ?? SHORTER[resolution] ?? 720),
+    // `auto`: the model decides.
+    seconds: Number.parseInt(String(body.duration ?? durations[0]), 10) || 5,
+    // Wan always has sound.
+    audio: others.includes('generate_audio') ? body.generate_audio !== false : others.includes('audio_url'),
+  };
+}
+
+/** What a runner wrote (@fal-ai/client, `RequestLog`). */
+type Log = Readonly<Record<'message' | 'level' | 'source' | 'timestamp', string>>;
+
+/** A request that waits has no member for logs (fal-client, `_parse_status`). In the other states it is null unless logs are requested. */
+function statusOf(context: Context, job: Job<Details>, logs: readonly Log[] | null): Record<string, unknown> {
   if (job.state === 'queued') return queued(context, job);
-  if (job.state === 'running') return { status: 'IN_PROGRESS', request_id: job.id };
+  if (job.state === 'running') return { status: 'IN_PROGRESS', request_id: job.id, logs };
   // Queue API reference: seconds of work.
   const inference = ((job.endedAt ?? 0) - (job.startedAt ?? job.endedAt ?? 0)) / 1000;
-  return { status: 'COMPLETED', request_id: job.id, metrics: { inference_time: inference } };
+  return { status: 'COMPLETED', request_id: job.id, logs, metrics: { inference_time: inference } };
+}
+
+function logsOf(context: Context, { startedAt, endedAt, details }: Job<Details>): readonly Log[] {
+  const line = (at: number | undefined, message: string): readonly Log[] =>
+    at === undefined
+      ? []
+      : [
+          {
+            message,
+            level: 'INFO',
+            source: 'USER',
+            timestamp: new Date(context.timeShown(at)).toISOString(),
+          },
+        ];
+  return [...line(startedAt, `Running ${details.app}`), ...line(endedAt, 'Done')];
 }
 
 /** "queue_position": how many requests are before it. */

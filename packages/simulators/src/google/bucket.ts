@@ -5,8 +5,8 @@ import { refusals } from './errors.ts';
 import { samplesOf, type VeoContext, type VeoJob } from './veoJob.ts';
 
 /** The `gs://…/` URL of one of the job's videos. Every bucket exists and belongs to the project. */
-export const objectUri = ({ id, details }: VeoJob, index: number): string =>
-  `${details.storageUri}${id}/sample_${index}.mp4`;
+export const objectUri = ({ ownId, details }: VeoJob, index: number): string =>
+  `${details.storageUri}${ownId}/sample_${index}.mp4`;
 
 /** Cloud Storage, JSON API: `objects.get` with `alt=media`, as far as results need it. */
 export function bucketRoutes(
@@ -22,7 +22,7 @@ export function bucketRoutes(
       const { bucket, object } = request.params;
       const name = `${bucket}/${object}`;
       const [, id = '', index = ''] = /(?:^|\/)([0-9a-f-]{36})\/sample_(\d)\.mp4$/.exec(object) ?? [];
-      const job = context.jobs.find(id);
+      const job = context.jobs.all().find(({ ownId }) => ownId === id);
       const there =
         job?.state === 'succeeded' &&
         job.account === account.name &&

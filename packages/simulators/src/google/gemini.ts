@@ -2,12 +2,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import { defineUpstream } from '../core/defineUpstream.ts';
 import { sendBytes } from '../core/http/sendBytes.ts';
+import type { Random } from '../core/random.ts';
 import { signedLinks } from '../core/storage/signedLinks.ts';
 import type { StorageStyle } from '../core/storage/storage.ts';
 import { takeTurn } from './admit.ts';
 import { ASSUMPTIONS, FILE_KEPT_MS } from './assumptions.ts';
 import { isObject, readBody } from './body.ts';
 import { EXCEEDED, quotaAnswer, refusals, rpcAnswer, unavailableAnswer } from './errors.ts';
+import { OMNI_MODELS } from './interactions/models.ts';
+import { interactionRoutes } from './interactions/routes.ts';
 import { GONE, MODELS } from './models.ts';
 import { filteredOf, operationView } from './operation.ts';
 import { submit } from './submit.ts';
@@ -22,7 +25,7 @@ import {
 } from './veoJob.ts';
 
 type GeminiSettings = GoogleSettings & {
-  /** The models are no longer served, as a reseller reported on 22 October 2026. */
+  /** The models of Veo are no longer served, as a reseller reported on 22 October 2026. */
   readonly retired: boolean;
   /** Downloads answer with a 302 to storage. The documentation's `curl -L` says that they may. */
   readonly redirectDownloads: boolean;
@@ -47,6 +50,21 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
       : refusals.wrongKey();
   }
 
+  function admit(account: Account, modelName: string): void {
+    if (account.state === 'quota_exhausted') throw refusals.quota('gemini', EXCEEDED, DAILY);
+    if (account.state === 'overdue') throw refusals.precondition();
+    if (account.state === 'forbidden') throw refusals.projectDenied();
+    takeTurn(context, account, {
+      service: 'gemini',
+      name: modelName,
+      perMinute: ASSUMPTIONS.geminiRequestsPerMinute,
+      message: EXCEEDED,
+      quotaId: PER_MINUTE,
+    });
+  }
+
+  interactionRoutes(app, context, { authenticate, admit, newId, fileUri: (job) => fileUri(context, job, 0) });
+
   app.post<ByModel>(
     '/v1beta/models/:model(^[^:/]+)::predictLongRunning',
     { config: { operation: 'submit' } },
@@ -56,16 +74,7 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
       const model = MODELS[modelName];
       if (context.settings.retired || GONE.includes(modelName)) throw refusals.geminiModelGone(modelName);
       if (!model?.services.includes('gemini')) throw refusals.geminiModel(modelName);
-      if (account.state === 'quota_exhausted') throw refusals.quota('gemini', EXCEEDED, DAILY);
-      if (account.state === 'overdue') throw refusals.precondition();
-      if (account.state === 'forbidden') throw refusals.projectDenied();
-      takeTurn(context, account, {
-        service: 'gemini',
-        name: modelName,
-        perMinute: ASSUMPTIONS.geminiRequestsPerMinute,
-        message: EXCEEDED,
-        quotaId: PER_MINUTE,
-      });
+      admit(account, modelName);
       const body = readBody(request.body);
       const job = submit(context, {
         service: 'gemini',
@@ -74,7 +83,7 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
         model,
         body,
         source: sourceOf(context, account, body.instance.video),
-        newId: (random) => random.text(12, ID),
+        newId,
         parent: `models/${modelName}`,
       });
       context.notes.about(request, job);
@@ -82,12 +91,12 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
     },
   );
 
-  app.get<{ Params: { model: string; id: string } }>(
-    '/v1beta/models/:model/operations/:id',
+  app.get<{ Params: { model: string; '*': string } }>(
+    '/v1beta/models/:model/operations/*',
     { config: { operation: 'poll' } },
     async (request) => {
       const account = authenticate(request);
-      const { model, id } = request.params;
+      const { model, '*': id } = request.params;
       const job = context.jobs.find(id);
       const kept = job && context.shared.clock.now() < keptUntil(context, job, ASSUMPTIONS.operationKeptMs);
       if (!job || !kept || job.account !== account.name || job.model !== model) {
@@ -101,8 +110,19 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
     },
   );
 
+  // "Poll for ACTIVE" (the guide of Omni). Here a file is ready when its interaction is over, as recorded answers of the service show.
+  app.get<{ Params: { file: string } }>(
+    '/:version(^v1|v1beta$)/files/:file(^[^:/]+)',
+    { config: { operation: 'file' } },
+    async (request) => {
+      const { file } = request.params;
+      if (!fileOf(context, authenticate(request), file)) throw refusals.file(file);
+      return { name: `files/${file}`, mimeType: 'video/mp4', state: 'ACTIVE' };
+    },
+  );
+
   app.get<{ Params: { file: string }; Querystring: Record<string, string | undefined> }>(
-    '/v1beta/files/:file(^[^:/]+)::download',
+    '/:version(^v1|v1beta$)/files/:file(^[^:/]+)::download',
     { config: { operation: 'download' } },
     async (request, reply) => {
       const account = authenticate(request);
@@ -124,10 +144,18 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
   );
 }
 
+const newId = (random: Random): string => random.text(12, ID);
+
+/** The id of an interaction has a prefix, which the names of files do not have. */
+const fileId = ({ ownId }: VeoJob): string => ownId.replace(/^v1_/, '');
+
+const fileUri = (context: VeoContext, job: VeoJob, index: number): string =>
+  `${context.origin()}/v1beta/files/${fileId(job)}${index}:download?alt=media`;
+
 function responseOf(context: VeoContext, job: VeoJob): Record<string, unknown> {
   const count = samplesOf(job);
   const samples = Array.from({ length: count }, (_, index) => ({
-    video: { uri: `${context.origin()}/v1beta/files/${job.id}${index}:download?alt=media` },
+    video: { uri: fileUri(context, job, index) },
   }));
   return {
     '@type': 'type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse',
@@ -144,7 +172,7 @@ function fileOf(
   file: string,
 ): { job: VeoJob; index: number } | undefined {
   const [, id = '', index = ''] = FILE.exec(file) ?? [];
-  const job = context.jobs.find(id);
+  const job = context.jobs.all().find((one) => fileId(one) === id);
   if (job?.state !== 'succeeded' || job.account !== account.name) return undefined;
   if (Number(index) >= samplesOf(job) || job.plan.lost) return undefined;
   if (context.shared.clock.now() >= keptUntil(context, job, FILE_KEPT_MS)) return undefined;
@@ -188,15 +216,15 @@ const storage: StorageStyle = {
   },
 };
 
-/** Veo on the Gemini API. */
+/** The Gemini API: Gemini Omni through the Interactions API, and Veo as it was until October 2026. */
 export const gemini = defineUpstream<GeminiSettings, VeoDetails>({
   name: 'gemini',
-  title: 'Gemini API (Veo)',
+  title: 'Gemini API (Omni, Veo)',
   settings: { failureCode: 13, lateChecks: false, retired: false, redirectDownloads: true },
   keyOf: (account) => `gemini-${account}-key`,
   credentialOf,
   routes,
-  paceOf: (model) => MODELS[model]?.pace,
+  paceOf: (model) => (MODELS[model] ?? OMNI_MODELS[model])?.pace,
   bill: billOf,
   storage,
   environment: (origin, key) => ({ GOOGLE_GEMINI_BASE_URL: origin, GEMINI_API_KEY: key }),

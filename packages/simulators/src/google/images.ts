@@ -6,7 +6,8 @@ import type { Service } from './models.ts';
 const TYPES: readonly unknown[] = ['image/jpeg', 'image/png', 'image/webp'];
 const LONGEST_IMAGE = 20 * 1024 * 1024;
 const MOST_REFERENCES = 3;
-const REFERENCE_TYPES: readonly unknown[] = ['asset', 'style'];
+/** The documentation shows lower case. The SDKs send the names of their enum: `ASSET`. */
+const REFERENCE_TYPES = /^(?:asset|style)$/i;
 
 /** The images of an instance. Throws if one of them cannot be an image. */
 export function imagesOf(
@@ -20,7 +21,7 @@ export function imagesOf(
     throw refusals.invalid(`\`referenceImages\` must be a list of at most ${MOST_REFERENCES} images.`);
   }
   for (const reference of references) {
-    if (!isObject(reference) || !REFERENCE_TYPES.includes(reference.referenceType)) {
+    if (!isObject(reference) || !REFERENCE_TYPES.test(String(reference.referenceType))) {
       throw refusals.invalid('`referenceType` must be asset or style.');
     }
     checkImage(service, reference.image, 'referenceImages.image');

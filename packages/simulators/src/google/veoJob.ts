@@ -1,6 +1,7 @@
 import type { Job } from '../core/jobs/job.ts';
 import type { Bill } from '../core/ledger.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
+import type { OmniRequest } from './interactions/parseRequest.ts';
 
 /** Settings of both services. */
 export type GoogleSettings = {
@@ -22,6 +23,8 @@ export interface VeoDetails {
   readonly usdPerSecond: number;
   /** The problem that a late check found. */
   readonly complaint: string | undefined;
+  /** Set if the job is an interaction of the Interactions API, and not an operation. */
+  readonly interaction?: OmniRequest;
 }
 
 export type VeoJob = Job<VeoDetails>;

@@ -30,13 +30,18 @@ interface ByModel {
 }
 
 /** `v1` is documented. The SDKs use `v1beta1`. */
+type VertexSettings = GoogleSettings & {
+  /** The id of the project, which all accounts belong to. Google's own clients take `example.com:my-project` too (domain-scoped projects). */
+  readonly project: string;
+};
+
 const MODEL_PATH =
   '/:version(^v1|v1beta1$)/projects/:project/locations/:location/publishers/google/models/:model(^[^:/]+)';
 
 const modelName = ({ project, location, model }: ByModel['Params']): string =>
   `projects/${project}/locations/${location}/publishers/google/models/${model}`;
 
-function routes(app: FastifyInstance, context: VeoContext): void {
+function routes(app: FastifyInstance, context: VeoContext & { readonly settings: VertexSettings }): void {
   tokenRoutes(app, context);
   bucketRoutes(app, context, authenticate);
   app.addHook('onClose', async () => removeKeyFile(context.origin()));
@@ -56,7 +61,7 @@ function routes(app: FastifyInstance, context: VeoContext): void {
   function admitted(request: FastifyRequest<ByModel>): Account {
     const account = authenticate(request);
     const { project } = request.params;
-    if (account.state === 'forbidden' || project !== PROJECT) throw refusals.denied(project);
+    if (account.state === 'forbidden' || project !== context.settings.project) throw refusals.denied(project);
     return account;
   }
 
@@ -100,7 +105,8 @@ function routes(app: FastifyInstance, context: VeoContext): void {
       const account = admitted(request);
       const name = isObject(request.body) ? request.body.operationName : undefined;
       if (typeof name !== 'string' || name === '') throw refusals.invalid('`operationName` is required.');
-      const job = context.jobs.find(name.split('/').at(-1) ?? '');
+      const [, ...id] = name.split('/operations/');
+      const job = context.jobs.find(id.join('/operations/'));
       if (
         !job ||
         job.account !== account.name ||
@@ -165,10 +171,10 @@ function bearerOf(headers: Record<string, unknown>): string | undefined {
 }
 
 /** Veo on Vertex AI, with the token endpoint and the bucket that it needs. */
-export const vertex = defineUpstream<GoogleSettings, VeoDetails>({
+export const vertex = defineUpstream<VertexSettings, VeoDetails>({
   name: 'vertex',
   title: 'Vertex AI (Veo)',
-  settings: { failureCode: 13, lateChecks: false },
+  settings: { failureCode: 13, lateChecks: false, project: PROJECT },
   keyOf: emailOf,
   credentialOf: (headers) => readToken(bearerOf(headers) ?? '')?.email,
   routes,

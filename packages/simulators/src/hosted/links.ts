@@ -35,7 +35,7 @@ export function linkTo<S extends Settings, D>(
   return context.storage.link(
     {
       job,
-      path: `/results/${job.id}.mp4`,
+      path: `/results/${job.ownId}.mp4`,
       contentType: 'video/mp4',
       bytes: () => context.resultOf(job),
     },

@@ -15,6 +15,11 @@ const VARIANTS = {
 
 type Variant = keyof typeof VARIANTS;
 
+const IN_CLOUD_STORAGE = {
+  status: 400,
+  message: 'Video has been uploaded to cloud storage. Please use the cloud URL',
+};
+
 /** `GET /videos/{id}/content`: the bytes, or a redirect to them. */
 export async function sendContent(
   context: OpenAiContext,
@@ -28,9 +33,11 @@ export async function sendContent(
   if (job.plan.lost || context.shared.clock.now() >= expiresAt(job)) {
     throw refusals.choice(ASSUMPTIONS.contentExpired);
   }
+  // `download_video_content`: the only copy is there.
+  if (context.settings.cloudStorage) throw refusals.choice(IN_CLOUD_STORAGE);
   const { contentType, extension } = VARIANTS[variant];
   if (context.settings.redirectContent) {
-    const path = `/videos/${job.id}/${variant}.${extension}`;
+    const path = `/videos/${job.ownId}/${variant}.${extension}`;
     const bytes = () => bytesOf(context, job, variant);
     return reply.redirect(context.storage.link({ job, path, contentType, bytes }, expiresAt(job)), 302);
   }

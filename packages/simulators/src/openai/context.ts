@@ -26,6 +26,8 @@ export type OpenAiSettings = {
   /** The URL of the project's webhook. Empty: no webhook. */
   readonly webhookUrl: string;
   readonly webhookSecret: string;
+  /** Videos go to cloud storage, and the job has their link instead of content (SGLang Diffusion, SGLANG_CLOUD_STORAGE_TYPE). */
+  readonly cloudStorage: boolean;
 };
 
 /** Endpoints besides create, retrieve, list, delete and content. */
@@ -46,12 +48,14 @@ export interface Flavour {
   /** Sizes. Without it, all sizes of the model. */
   readonly sizes: readonly string[] | undefined;
   readonly seconds: readonly string[];
+  /** A list behind a job that does not exist is empty (SGLang Diffusion, `stores.py`). Otherwise it is refused. */
+  readonly emptyBehindUnknown: boolean;
   /** The most unfinished jobs of an account. Further submissions are refused. */
   readonly concurrent: number | undefined;
   /** How long a result is kept, in milliseconds. Without it, as long as the server runs. */
   readonly keptMs: number | undefined;
-  /** Deleting a job that is not over cancels it. Otherwise the deletion is refused. */
-  readonly deleteCancels: boolean;
+  /** What a deletion does to a job that is not over: it is refused, or it cancels the job, or the job goes on and only its record is gone. */
+  readonly unfinishedDelete: 'refused' | 'cancels' | 'forgets';
   newId(random: Random): string;
   refuses: {
     missingKey(): Refusal;
@@ -61,7 +65,7 @@ export interface Flavour {
   /** Converts an error answer from OpenAI's form to this service's. */
   reshape(answer: Answer): Answer;
   /** The service's own fields. */
-  extend(resource: Record<string, unknown>, job: VideoJob): Record<string, unknown>;
+  extend(resource: Record<string, unknown>, job: VideoJob, context: OpenAiContext): Record<string, unknown>;
   environment(origin: string, key: string, secret: string): Readonly<Record<string, string>>;
 }
 

@@ -4,6 +4,7 @@ import { ASSUMPTIONS } from './assumptions.ts';
 import type { Flavour } from './context.ts';
 import { errorAnswer, refusals } from './errors.ts';
 import { MODELS, SECONDS } from './models.ts';
+import { createSglang, extendSglang, SGLANG_PACE, sglangAnswer } from './sglang.ts';
 import { create } from './submit.ts';
 import { openAiUpstream } from './upstream.ts';
 import { createOmni, extendOmni, OMNI_PACE, omniAnswer } from './vllmOmni.ts';
@@ -20,7 +21,8 @@ const SORA: Omit<Flavour, 'name' | 'title' | 'environment'> = {
   seconds: SECONDS,
   concurrent: undefined,
   keptMs: ASSUMPTIONS.contentKeptMs,
-  deleteCancels: false,
+  unfinishedDelete: 'refused',
+  emptyBehindUnknown: false,
   newId: (random) => `video_${random.hex(48)}`,
   refuses: refusals,
   reshape: (answer) => answer,
@@ -98,9 +100,30 @@ export const vllmOmni = openAiUpstream({
   create: createOmni,
   paceOf: () => OMNI_PACE,
   keptMs: undefined,
-  deleteCancels: true,
+  unfinishedDelete: 'cancels',
   newId: (random) => `video_gen_${random.hex(32)}`,
   reshape: omniAnswer,
   extend: extendOmni,
   environment: (origin, key) => ({ VLLM_OMNI_BASE_URL: `${origin}/v1`, VLLM_OMNI_API_KEY: key }),
+});
+
+/**
+ * SGLang Diffusion, `video_api.py` of sglang 0.5.23: any size and whole seconds, a form or JSON. A deletion forgets a job, which goes on
+ * ("TODO: support aborting a job"). Nothing is billed. The server checks no key; this one does, as a proxy in front of it would.
+ */
+export const sglang = openAiUpstream({
+  ...SORA,
+  name: 'sglang',
+  title: 'SGLang Diffusion (self-hosted)',
+  endpoints: [],
+  create: createSglang,
+  paceOf: () => SGLANG_PACE,
+  keptMs: undefined,
+  unfinishedDelete: 'forgets',
+  emptyBehindUnknown: true,
+  // `generate_request_id`.
+  newId: (random) => random.uuid(),
+  reshape: sglangAnswer,
+  extend: extendSglang,
+  environment: (origin, key) => ({ SGLANG_BASE_URL: `${origin}/v1`, SGLANG_API_KEY: key }),
 });

@@ -7,9 +7,9 @@ import { ASSUMPTIONS } from './assumptions.ts';
 import { readBody } from './body.ts';
 import { createCharacter, findCharacter } from './characters.ts';
 import { sendContent } from './content.ts';
-import type { OpenAiContext, OpenAiSettings } from './context.ts';
+import type { OpenAiContext } from './context.ts';
 import { refusals } from './errors.ts';
-import { findVideo } from './find.ts';
+import { findVideo, forget, videosOf } from './find.ts';
 import { edit, extend, remix } from './submit.ts';
 import { type VideoJob, videoResource } from './video.ts';
 
@@ -83,8 +83,7 @@ function reads(app: FastifyInstance, context: OpenAiContext): void {
 
   app.get<{ Querystring: Record<string, string | undefined> }>(path, operation('list'), async (request) => {
     const account = authenticate(context, request);
-    const mine = jobs.all().filter((job) => job.account === account.name);
-    const page = listVideos(mine, request.query, context.settings.list);
+    const page = listVideos(videosOf(context, account), request.query, context);
     return {
       object: 'list',
       data: page.jobs.map((job) => view(context, job)),
@@ -96,11 +95,10 @@ function reads(app: FastifyInstance, context: OpenAiContext): void {
 
   app.delete<ById>(`${path}/:id`, operation('delete'), async (request) => {
     const job = named(request);
-    if (!isOver(job)) {
-      if (!flavour.deleteCancels) throw refusals.choice(ASSUMPTIONS.deleteUnfinished);
-      jobs.cancel(job);
-    }
-    jobs.remove(job);
+    if (!isOver(job) && flavour.unfinishedDelete === 'refused')
+      throw refusals.choice(ASSUMPTIONS.deleteUnfinished);
+    if (!isOver(job) && flavour.unfinishedDelete === 'forgets') forget(job);
+    else jobs.remove(job);
     return { id: job.id, object: 'video.deleted', deleted: true };
   });
 
@@ -137,7 +135,7 @@ function view(context: OpenAiContext, job: VideoJob): Record<string, unknown> {
     promptShown: context.promptShown,
     sparse: context.settings.sparse,
   });
-  return context.flavour.extend(resource, job);
+  return context.flavour.extend(resource, job, context);
 }
 
 export function credentialOf(
@@ -158,7 +156,7 @@ const LARGEST_LIMIT = 100;
 function listVideos(
   jobs: readonly VideoJob[],
   query: Readonly<Record<string, string | undefined>>,
-  list: OpenAiSettings['list'],
+  { settings: { list }, flavour }: OpenAiContext,
 ): { jobs: readonly VideoJob[]; more: boolean } {
   if (list === 'absent') throw refusals.choice(ASSUMPTIONS.noList);
   const order = query.order ?? 'desc';
@@ -171,6 +169,9 @@ function listVideos(
   const ordered = order === 'asc' ? sorted : sorted.toReversed();
   const after = list === 'stuck' ? undefined : query.after;
   const start = after === undefined ? 0 : ordered.findIndex((job) => job.id === after) + 1;
-  if (after !== undefined && start === 0) throw refusals.videoNotFound(after);
+  if (after !== undefined && start === 0) {
+    if (flavour.emptyBehindUnknown) return { jobs: [], more: false };
+    throw refusals.videoNotFound(after);
+  }
   return { jobs: ordered.slice(start, start + limit), more: ordered.length > start + limit };
 }

@@ -15,6 +15,7 @@ const SETTINGS: OpenAiSettings = {
   list: 'paged',
   sparse: false,
   webhookUrl: '',
+  cloudStorage: false,
   webhookSecret: `whsec_${Buffer.from('a secret of the simulator').toString('base64')}`,
 };
 

@@ -53,7 +53,8 @@ export const replicate: Upstream = defineUpstream<Settings, Details>({
   title: 'Replicate',
   // "The type of the output depends on the model": some answer with a list.
   settings: { listOutput: false },
-  storage: presigned,
+  // Its clients fetch results with their token (replicate-python, `FileOutput`), so their host accepts one.
+  storage: { ...presigned, refusesAuthorization: false },
   endings: { filtered: 'moderation', partial: 'moderation' },
   keyOf: (account) => `r8_simulated_${account}`,
   credentialOf: (headers) => credential(headers, 'Bearer') ?? credential(headers, 'Token'),
@@ -226,7 +227,7 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
   const url = state === 'succeeded' && !removed ? linkTo(context, job, KEPT_MS) : null;
   const time = (ms: number | undefined) =>
     ms === undefined ? null : new Date(context.timeShown(ms)).toISOString();
-  const address = `${context.origin()}/v1/predictions/${id}`;
+  const address = `${context.origin()}/v1/predictions/${encodeURIComponent(id)}`;
   return {
     id,
     model,

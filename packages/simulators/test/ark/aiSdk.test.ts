@@ -62,7 +62,7 @@ describe('@ai-sdk/bytedance against the simulator', () => {
       fps: 24,
       codecs: ['h264', 'aac'],
     });
-    const tokens = Math.floor((864 * 496 * 24 * 4) / 1024);
+    const tokens = Math.floor((864 * 496 * (24 * 4 + 1)) / 1024);
     expect(providerMetadata?.bytedance).toMatchObject({ usage: { completion_tokens: tokens } });
     expect(simulators.ledger.jobs({ upstream: 'ark' })).toMatchObject([
       { model: 'doubao-seedance-2-0-260128', bills: [{ quantity: tokens, unit: 'tokens' }] },

@@ -58,7 +58,7 @@ describe('a task', () => {
       duration: 4,
       framespersecond: 24,
       execution_expires_after: 172_800,
-      usage: { total_tokens: Math.floor((864 * 496 * 24 * 4) / 1024) },
+      usage: { total_tokens: Math.floor((864 * 496 * (24 * 4 + 1)) / 1024) },
     });
   });
 
@@ -214,6 +214,86 @@ describe('a submit', () => {
       status: 404,
       body: { error: { code: 'InvalidEndpointOrModel.NotFound' } },
     });
+  });
+});
+
+describe('references', () => {
+  const OF_2_5 = 'doubao-seedance-2-5-260628';
+  const item = (type: string, role: string, url = `https://media.test/${type}`) => ({
+    type,
+    [type]: { url },
+    role,
+  });
+  const video = (url?: string) => item('video_url', 'reference_video', url);
+  const audio = () => item('audio_url', 'reference_audio');
+  const reference = () => image('reference_image');
+  const times = <T>(count: number, one: T): T[] => Array(count).fill(one);
+
+  it.each<[string, string, Json[], boolean]>([
+    ['of every type', MODEL, [...times(9, reference()), ...times(3, video()), ...times(3, audio())], true],
+    [
+      'of every type',
+      OF_2_5,
+      [...times(30, reference()), ...times(10, video()), ...times(10, audio())],
+      true,
+    ],
+    ['of one image too many', MODEL, times(10, reference()), false],
+    ['of one video too many', MODEL, times(4, video()), false],
+    ['of one sound too many', MODEL, [reference(), ...times(4, audio())], false],
+    ['of sound alone', MODEL, [audio()], false],
+    ['of sound alone', OF_2_5, [audio()], true],
+    ['of a model without any', 'doubao-seedance-1-0-pro-250528', [reference()], false],
+    ['as the bytes of a video', MODEL, [video('data:video/mp4;base64,AAAA')], false],
+  ])('%s, %s: accepted or not', async (_what, model, references, accepted) => {
+    const { status } = await post({ model, content: [text('a boat'), ...references] });
+    expect(status).toBe(accepted ? 200 : 400);
+  });
+
+  it.each<[string, Json, number]>([
+    ['edit', { ratio: 'adaptive', duration: -1 }, 200],
+    ['edit', {}, 200],
+    ['edit', { duration: 5 }, 400],
+    ['edit', { ratio: '16:9' }, 400],
+    ['extend', { duration: 6 }, 200],
+    ['extend', { ratio: '16:9' }, 400],
+    ['reference', { ratio: '16:9', duration: 6 }, 200],
+  ])('of the type %s with %j: %i', async (type, fields, expected) => {
+    const body = {
+      model: OF_2_5,
+      content: [text('replace the boat'), video()],
+      omni_reference_task_type: type,
+    };
+    const { status } = await post({ ...body, ...fields });
+    expect(status).toBe(expected);
+    expect((await post({ ...body, ...fields, model: MODEL })).status).toBe(400);
+  });
+
+  it.each<[string, string, Json, unknown]>([
+    ['replace the boat', 'edit', {}, 'succeeded'],
+    ['a boat', 'edit', {}, 'InvalidParameter.TaskTypeMismatch'],
+    ['continue the story', 'edit', {}, 'InvalidParameter.TaskTypeMismatch'],
+    ['continue the story', 'extend', {}, 'succeeded'],
+    ['replace the boat', 'auto', { ratio: '16:9' }, 'InvalidParameter.TaskTypeConstraint'],
+    ['a boat', 'auto', { ratio: '16:9', duration: 6 }, 'succeeded'],
+  ])('with the prompt "%s" as %s end with %j', async (prompt, type, fields, ending) => {
+    const content = [text(prompt), video()];
+    const id = await created({ model: OF_2_5, content, omni_reference_task_type: type, ...fields });
+    simulators.finishAll();
+    const { body } = await call(`/${id}`);
+    expect(body.status === 'succeeded' ? body.status : body.error.code).toBe(ending);
+  });
+
+  it('that are videos are billed by their seconds, at least by those of two thirds of the result', async () => {
+    const tokens = async (seconds: number, ...references: Json[]) => {
+      const id = await created({ duration: seconds, content: [text('a boat'), ...references] });
+      simulators.finishAll();
+      return (await call(`/${id}`)).body.usage.total_tokens;
+    };
+    const of = (seconds: number) => Math.floor((1280 * 720 * (24 * seconds + 1)) / 1024);
+    expect(await tokens(4, reference())).toBe(of(4));
+    expect(await tokens(4, video())).toBe(of(4 + 5));
+    expect(await tokens(10, video())).toBe(of(10 + 7));
+    expect(await tokens(4, video(), video())).toBe(of(4 + 10));
   });
 });
 

@@ -49,6 +49,7 @@ describe('jobs', () => {
       clock,
       schedule,
       endings: {},
+      givenId: () => undefined,
       paceOf: () => ({ medianMs: 100_000, p90Ms: 250_000, queueShare: 0.1 }),
       onChange: () => undefined,
     });

@@ -64,6 +64,12 @@ async function finished(prompt: string, asked: Asked = {}): Promise<Json> {
   return task(id);
 }
 
+const KLING = 'kling/kling-v3-video-generation';
+const SOURCE = { type: 'video', url: 'https://example.com/a.mp4' };
+const KLING_OMNI = 'kling/kling-v3-omni-video-generation';
+const CLIP = { type: 'first_clip', url: 'https://example.com/a.mp4' };
+const VIDEO = { type: 'reference_video', url: 'https://example.com/a.mp4' };
+const REFERENCE = { type: 'reference_image', url: 'https://example.com/a.png' };
 const PICTURE = 'data:image/png;base64,iVBORw0KGgo=';
 
 describe('a submission', () => {
@@ -148,6 +154,112 @@ describe('a submission', () => {
       },
     ],
     ['no prompt', 'input.prompt', { input: { prompt: undefined } }],
+    [
+      'sound on request for a model that always has it',
+      'audio',
+      { model: 'wan2.6-t2v', parameters: { audio: true } },
+    ],
+    [
+      'rewriting of a prompt with references',
+      'prompt_extend',
+      {
+        model: 'wan2.6-r2v-flash',
+        input: { reference_urls: ['https://example.com/a.png'] },
+        parameters: { prompt_extend: true },
+      },
+    ],
+    [
+      'no source for an edit',
+      'input.media video',
+      { model: 'wan2.7-videoedit', input: { media: [REFERENCE] } },
+    ],
+    [
+      'five references of an edit',
+      'reference_image, at most 4',
+      { model: 'wan2.7-videoedit', input: { media: [SOURCE, ...Array(5).fill(REFERENCE)] } },
+    ],
+    [
+      'bytes of a source',
+      'url',
+      { model: 'wan2.7-videoedit', input: { media: [{ ...SOURCE, url: PICTURE }] } },
+    ],
+    [
+      'a ratio for the first frame of HappyHorse',
+      'parameters.ratio',
+      {
+        model: 'happyhorse-1.1-i2v',
+        input: { media: [{ type: 'first_frame', url: PICTURE }] },
+        parameters: { ratio: '16:9' },
+      },
+    ],
+    [
+      'a negative prompt for HappyHorse',
+      'input.negative_prompt',
+      { model: 'happyhorse-1.0-t2v', input: { negative_prompt: 'rain' } },
+    ],
+    [
+      'ten references of HappyHorse',
+      'reference_image, at most 9',
+      { model: 'happyhorse-1.1-r2v', input: { media: Array(10).fill(REFERENCE) } },
+    ],
+    [
+      'seconds for an edit of HappyHorse',
+      'parameters.duration',
+      { model: 'happyhorse-1.0-video-edit', input: { media: [SOURCE] }, parameters: { duration: 5 } },
+    ],
+    [
+      'a clip beside a first frame',
+      'first_frame and first_clip',
+      { model: 'wan2.7-i2v', input: { media: [{ type: 'first_frame', url: PICTURE }, CLIP] } },
+    ],
+    [
+      'sound beside a clip',
+      'driving_audio and first_clip',
+      {
+        model: 'wan2.7-i2v',
+        input: { media: [CLIP, { type: 'driving_audio', url: 'https://example.com/a.mp3' }] },
+      },
+    ],
+    [
+      'six references in all',
+      'at most 5',
+      { model: 'wan2.7-r2v', input: { media: [...Array(3).fill(REFERENCE), ...Array(3).fill(VIDEO)] } },
+    ],
+    [
+      'eleven seconds with a reference video',
+      'with a reference video',
+      { model: 'wan2.7-r2v', input: { media: [VIDEO] }, parameters: { duration: 11 } },
+    ],
+    [
+      'four videos in a list',
+      'at most 3 videos',
+      { model: 'wan2.6-r2v', input: { reference_urls: Array(4).fill(VIDEO.url) } },
+    ],
+    [
+      'a file and a link',
+      'file and link',
+      {
+        model: 'wan3.0-video',
+        input: { media: ['file', 'link'].map((type) => ({ type, url: 'https://example.com/a.pdf' })) },
+      },
+    ],
+    [
+      'two kinds of videos for Kling',
+      'feature and base',
+      { model: KLING_OMNI, input: { media: ['feature', 'base'].map((type) => ({ type, url: VIDEO.url })) } },
+    ],
+    ['no ratio for Kling', 'parameters.aspect_ratio', { model: KLING, parameters: { mode: 'std' } }],
+    ['a tier for Kling', 'parameters.resolution', { model: KLING, parameters: { resolution: '720P' } }],
+    [
+      'bytes of a frame for Kling',
+      'url',
+      { model: KLING, input: { media: [{ type: 'first_frame', url: PICTURE }] } },
+    ],
+    [
+      'a negative prompt for Wan 3.0',
+      'input.negative_prompt',
+      { model: 'wan3.0-video', input: { negative_prompt: 'rain' } },
+    ],
   ])('with %s is accepted and fails, or is refused if so configured', async (_what, words, asked) => {
     const { output, usage } = await finished('a', asked);
     expect(output).toMatchObject({
@@ -171,6 +283,14 @@ describe('a submission', () => {
     }
     accounts.set('default', 'quota_exhausted');
     expect(await submit('a')).toMatchObject({ status: 403, body: { code: 'AllocationQuota.FreeTierOnly' } });
+  });
+
+  it('is accepted with what the Python SDK adds for every model, and with thinking where a model thinks', async () => {
+    const input = { extend_prompt: true, function: 'generation' };
+    const asked = { model: 'wan3.0-video', input, parameters: { enable_thinking: true } };
+    expect((await finished('a', asked)).output).toMatchObject({ task_status: 'SUCCEEDED' });
+    const other = await finished('a', { ...asked, model: 'wan2.7-t2v' });
+    expect(other.output.message).toContain('parameters.enable_thinking');
   });
 
   it('may be refused inside a 200', async () => {
@@ -198,6 +318,37 @@ describe('a task', () => {
       { duration: 2, output_video_duration: 2, ratio: '9:16', SR: 720 },
     ],
     ['wan3.0-video', {}, { duration: 5, SR: 1080, ratio: '16:9' }],
+    ['wan3.0-video', { parameters: { ratio: '21:9' } }, { duration: 5, SR: 1080, ratio: '21:9' }],
+    [
+      'wan2.7-videoedit',
+      { input: { media: [SOURCE] }, parameters: { resolution: '720P', duration: 3 } },
+      { duration: 6, input_video_duration: 3, output_video_duration: 3, SR: 720 },
+    ],
+    [
+      'wan2.7-r2v',
+      { input: { media: [VIDEO, REFERENCE] }, parameters: { resolution: '720P', duration: 3 } },
+      { duration: 8, input_video_duration: 5, output_video_duration: 3 },
+    ],
+    [
+      'wan2.6-r2v',
+      { input: { reference_urls: [VIDEO.url, VIDEO.url] }, parameters: { size: '1280*720', duration: 3 } },
+      { duration: 8, input_video_duration: 5, output_video_duration: 3 },
+    ],
+    [
+      'happyhorse-1.0-video-edit',
+      { input: { media: [SOURCE] }, parameters: { resolution: '720P' } },
+      { duration: 10, input_video_duration: 5, output_video_duration: 5 },
+    ],
+    [
+      'happyhorse-1.1-t2v',
+      { parameters: { resolution: '720P', ratio: '9:16', duration: 3 } },
+      { duration: 3, input_video_duration: 0, output_video_duration: 3, SR: 720, ratio: '9:16' },
+    ],
+    [
+      KLING,
+      { parameters: { mode: 'std', aspect_ratio: '16:9' } },
+      { duration: 5, size: '1280*720', audio: false, SR: '720' },
+    ],
   ])('of %s reports its usage in the form of its generation', async (model, asked, usage) => {
     const body = await finished('a boat', { model, ...asked });
     expect(body).toMatchObject({

@@ -6,7 +6,7 @@ import { type Simulators, startSimulators } from '../../src/index.ts';
 let simulators: Simulators;
 
 beforeEach(async () => {
-  simulators = await startSimulators({ only: ['azure', 'vllm-omni'] });
+  simulators = await startSimulators({ only: ['azure', 'vllm-omni', 'sglang'] });
 });
 afterEach(() => simulators.close());
 
@@ -95,5 +95,61 @@ describe('vLLM-Omni', () => {
       status: 404,
       error: { type: 'NotFoundError', code: 404 },
     });
+  });
+});
+
+describe('SGLang Diffusion', () => {
+  const client = () =>
+    new OpenAI({
+      baseURL: simulators.environment.SGLANG_BASE_URL,
+      apiKey: simulators.environment.SGLANG_API_KEY,
+      maxRetries: 0,
+    });
+
+  it('makes any size, from a form or from JSON whose texts are converted, and shows no prompt', async () => {
+    const asked = { prompt: 'a boat', seconds: '2', size: '640x360', seed: 7 };
+    // The SDK's types do not have its own fields and values.
+    const form = await client().videos.create(asked as unknown as OpenAI.VideoCreateParams);
+    const json = await client().post('/videos', { body: asked });
+    expect(json).toMatchObject({ status: 'queued', size: '640x360', seconds: '2' });
+    simulators.finishAll();
+    const job = await client().videos.retrieve(form.id);
+    expect(job).toMatchObject({ status: 'completed', file_path: expect.any(String), url: null });
+    expect(job).not.toHaveProperty('prompt');
+    const bytes = Buffer.from(await (await client().videos.downloadContent(form.id)).arrayBuffer());
+    expect(await probe(bytes)).toMatchObject({ width: 640, height: 360, seconds: 2 });
+    expect(simulators.ledger.bills()).toBe(0);
+  });
+
+  it.each([
+    ['no prompt', { prompt: '' }, /prompt/],
+    ['a size that is none', { prompt: 'a boat', size: '720p' }, /size/],
+    ['a length that is no whole number', { prompt: 'a boat', seconds: 'four' }, /seconds/],
+  ])('refuses %s, with a detail', async (_what, body, words) => {
+    await expect(client().post('/videos', { body })).rejects.toMatchObject({
+      status: 400,
+      error: { detail: expect.stringMatching(words) },
+    });
+    expect(simulators.ledger.jobs({ upstream: 'sglang' })).toEqual([]);
+  });
+
+  it('forgets a deleted job, which goes on and keeps its place', async () => {
+    const first = await client().videos.create({ prompt: 'one [hold]' });
+    simulators.advance(60_000);
+    const second = await client().videos.create({ prompt: 'two [hold]' });
+    await client().videos.delete(first.id);
+    await expect(client().videos.retrieve(first.id)).rejects.toMatchObject({ status: 404 });
+    simulators.advance(60_000);
+    expect((await client().videos.retrieve(second.id)).status).toBe('queued');
+    expect((await client().videos.list({ after: first.id })).data).toEqual([]);
+  });
+
+  it('has only the link of a video that went to cloud storage', async () => {
+    simulators.upstream('sglang').configure({ cloudStorage: true });
+    const { id } = await client().videos.create({ prompt: 'a boat' });
+    simulators.finishAll();
+    await expect(client().videos.downloadContent(id)).rejects.toMatchObject({ status: 400 });
+    const { url } = (await client().videos.retrieve(id)) as unknown as { url: string };
+    expect((await fetch(url)).status).toBe(200);
   });
 });

@@ -227,7 +227,8 @@ export const tooLarge = (limit: number): OnetakeError =>
     `The body is larger than ${Math.floor(limit / MIB)} MiB; give images as URLs, or raise ONETAKE_BODY_LIMIT_MB, which is the limit for submits.`,
   );
 
-const tooMuchText = (limit: number): OnetakeError =>
+/** A 413 for a body whose text is above its limit. */
+export const tooMuchText = (limit: number): OnetakeError =>
   new OnetakeError(
     'body_too_large',
     413,

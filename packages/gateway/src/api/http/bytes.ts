@@ -64,7 +64,7 @@ export async function serveBytes(
 }
 
 /** The bytes behind a URL never change. Limited to an hour, because they are deleted eventually. */
-const CACHE_CONTROL = 'private, max-age=3600, immutable';
+export const CACHE_CONTROL = 'private, max-age=3600, immutable';
 
 /** A 410 for something that existed and was deleted. */
 export const gone = (message: string): OnetakeError => new OnetakeError('expired', 410, message);

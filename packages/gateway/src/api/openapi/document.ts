@@ -9,12 +9,12 @@ const DESCRIPTION = `Every AI-video model behind one asynchronous task API: **su
 Send your API key with every call: \`Authorization: Bearer sk-…\`.
 
 1. \`POST /v1/video/generations\` answers with a \`task_id\`.
-2. \`GET /v1/video/generations/{task_id}\` shows its \`status\`: \`queued\`, \`in_progress\`, \`succeeded\` or \`failed\`. With \`?wait=30\` the answer is held until the status changes.
+2. \`GET /v1/video/generations/{task_id}\` shows its \`status\`: \`queued\`, \`in_progress\`, \`succeeded\` or \`failed\`. With \`?wait=30\` the answer is held until the task has finished, for 30 seconds at most; a submit can be held, too.
 3. The video is at \`url\`, or at \`GET /v1/video/generations/{task_id}/content\`.
 
 Every \`GET\` also answers \`HEAD\`, every path \`OPTIONS\` with \`Allow\`; any other method is a 405. Duplicate and trailing slashes in a path are ignored.
 
-Every error, even for a request that is not valid HTTP, is the same object: the HTTP status, a \`reason\`, one sentence that says what to do and a \`request_id\`.`;
+Every error but those of \`/v1/videos\`, even for a request that is not valid HTTP, is the same object: the HTTP status, a \`reason\`, one sentence that says what to do and a \`request_id\`.`;
 
 /** Serves `/openapi.json` and the reference page at `/docs`, both generated from the schemas of the routes. */
 export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings): Promise<void> {
@@ -31,6 +31,7 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
       servers: [{ url: publicUrl ?? '/' }],
       tags: [
         { name: 'Video', description: 'Submit, query, download' },
+        { name: 'OpenAI Videos', description: 'The same tasks through OpenAI’s API, for its SDKs' },
         { name: 'Models', description: 'The models and what they accept' },
         { name: 'Media', description: 'Signed links' },
         { name: 'Admin', description: 'API keys' },

@@ -22,14 +22,15 @@ export const SUBMIT_SAMPLES = samples(
 curl "$ONETAKE_URL/v1/video/generations" \\
   -H "Authorization: Bearer $ONETAKE_API_KEY" \\
   -H "Content-Type: application/json" \\
+  -H "Idempotency-Key: $(uuidgen)" \\
   -d '{"model": "onetake-preview", "prompt": "a paper boat on a rainy street", "duration": 4}'
 `,
   `
-import os, requests
+import os, uuid, requests
 
 answer = requests.post(
     os.environ["ONETAKE_URL"] + "/v1/video/generations",
-    headers={"Authorization": "Bearer " + os.environ["ONETAKE_API_KEY"]},
+    headers={"Authorization": "Bearer " + os.environ["ONETAKE_API_KEY"], "Idempotency-Key": str(uuid.uuid4())},
     json={"model": "onetake-preview", "prompt": "a paper boat on a rainy street", "duration": 4},
 )
 answer.raise_for_status()
@@ -38,7 +39,11 @@ print(answer.json()["task_id"])
   `
 const answer = await fetch(\`\${process.env.ONETAKE_URL}/v1/video/generations\`, {
   method: 'POST',
-  headers: { Authorization: \`Bearer \${process.env.ONETAKE_API_KEY}\`, 'Content-Type': 'application/json' },
+  headers: {
+    Authorization: \`Bearer \${process.env.ONETAKE_API_KEY}\`,
+    'Content-Type': 'application/json',
+    'Idempotency-Key': crypto.randomUUID(),
+  },
   body: JSON.stringify({ model: 'onetake-preview', prompt: 'a paper boat on a rainy street', duration: 4 }),
 });
 console.log((await answer.json()).task_id);
@@ -47,7 +52,7 @@ console.log((await answer.json()).task_id);
 
 export const QUERY_SAMPLES = samples(
   `
-# Held until the status changes, or for 30 seconds.
+# Held until the task has finished, or for 30 seconds.
 curl "$ONETAKE_URL/v1/video/generations/$TASK_ID?wait=30" \\
   -H "Authorization: Bearer $ONETAKE_API_KEY"
 `,

@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { ErrorAnswer, TaskAnswer } from '../schemas.ts';
+import { EVENT_TYPES } from '../../tasks/events.ts';
+import { isOfVideosApi } from '../openaiVideos/errors.ts';
+import { VideoErrorAnswer } from '../openaiVideos/schemas.ts';
+import { ErrorAnswer, EventData, ResetData, TaskAnswer } from '../schemas.ts';
 
 interface Header {
   readonly description: string;
@@ -29,32 +32,57 @@ const REQUEST_ID: Headers = {
   'X-Request-Id': header('Include it when you report a problem to the operator'),
 };
 const RETRY: Headers = { 'Retry-After': header('Seconds until a retry makes sense') };
+const APPLIED: Headers = { 'Preference-Applied': header('`wait=30` if the `Prefer` header decided') };
 const VALIDATORS: Headers = {
   ETag: header('For `If-None-Match`, `If-Match` and `If-Range`'),
   'Last-Modified': header('For `If-Modified-Since` and `If-Unmodified-Since`'),
 };
+const REPLAYED: Headers = {
+  'Idempotent-Replayed': header('`true` if an earlier request with the same key created the task'),
+};
+const POLL_AFTER: Headers = {
+  'OpenAI-Poll-After-Ms': header('Milliseconds until the next query, while the video is unfinished'),
+};
 
 const EVENTS = 'text/event-stream';
-/** One event of the stream. */
-const EVENT = {
+/** One event of a stream. */
+const eventOf = (event: object, id: string, description: string, data: z.ZodType) => ({
   type: 'object',
   properties: {
-    event: { const: 'task' },
-    id: { type: 'string', description: 'The `ETag` of the answer' },
+    event,
+    id: { type: 'string', description: id },
     data: {
       type: 'string',
       contentMediaType: 'application/json',
-      description: 'What a query would answer',
-      contentSchema: z.toJSONSchema(TaskAnswer),
+      description,
+      contentSchema: z.toJSONSchema(data),
     },
   },
   required: ['event', 'id', 'data'],
+});
+
+/** The events of the streams, by operation. */
+const STREAMED: Readonly<Record<string, object>> = {
+  watchVideoTask: eventOf(
+    { const: 'task' },
+    'The `ETag` of the answer',
+    'What a query would answer',
+    TaskAnswer,
+  ),
+  watchEvents: eventOf(
+    { enum: [...EVENT_TYPES, 'ready', 'reset'] },
+    'The cursor, for `Last-Event-ID`',
+    'The event. That of `ready` is empty, and that of `reset` says why',
+    z.union([EventData, ResetData, z.object({})]),
+  ),
 };
 
 /** Media types of answers that are not JSON, by operation and status. */
 const BODIES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   watchVideoTask: { 200: [EVENTS] },
+  watchEvents: { 200: [EVENTS] },
   getVideoContent: { 200: ['video/mp4', 'image/jpeg'], 206: ['video/mp4', 'image/jpeg'] },
+  downloadVideoContent: { 200: ['video/mp4', 'image/jpeg'], 206: ['video/mp4', 'image/jpeg'] },
   getMedia: {
     200: ['video/mp4', 'image/jpeg', 'image/png', 'image/webp'],
     206: ['video/mp4', 'image/jpeg', 'image/png', 'image/webp'],
@@ -65,15 +93,26 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
 /** Headers besides the common ones, by operation and status. */
 const HEADERS: Readonly<Record<string, Readonly<Record<string, Headers>>>> = {
   getVideoContent: bytesHeaders(),
+  downloadVideoContent: bytesHeaders(),
   getMedia: bytesHeaders(),
   downloadVideo: bytesHeaders(),
   getVideoTask: {
-    200: { ...RETRY, ETag: header('For `If-None-Match`') },
+    200: { ...RETRY, ...APPLIED, ETag: header('For `If-None-Match`') },
     304: { ETag: header('Unchanged') },
   },
   submitVideo: {
-    200: { 'Idempotent-Replayed': header('`true` if an earlier request with the same key created the task') },
+    200: {
+      ...REPLAYED,
+      'Onetake-Task-Id': header('With `wait`: the id of the task'),
+      Location: header('With `wait`: where the task can be queried'),
+      ...APPLIED,
+    },
   },
+  createVideo: { 200: { ...REPLAYED, ...POLL_AFTER } },
+  remixVideo: { 200: { ...REPLAYED, ...POLL_AFTER } },
+  editVideo: { 200: { ...REPLAYED, ...POLL_AFTER } },
+  extendVideo: { 200: { ...REPLAYED, ...POLL_AFTER } },
+  retrieveVideo: { 200: POLL_AFTER },
 };
 
 function bytesHeaders(): Readonly<Record<string, Headers>> {
@@ -109,16 +148,17 @@ function commonErrors({ requestBody, security }: Operation, method: string): Rec
 
 /** Completes the paths of an OpenAPI document: media types and headers of answers, and the errors that no route lists. */
 export function describeAnswers(paths: Paths): void {
-  for (const path of Object.values(paths)) {
-    for (const [method, operation] of Object.entries(path)) describeOperation(operation, method);
+  for (const [path, methods] of Object.entries(paths)) {
+    const error = isOfVideosApi(path) ? VIDEO_ERROR : ERROR;
+    for (const [method, operation] of Object.entries(methods)) describeOperation(operation, method, error);
   }
 }
 
-function describeOperation(operation: Operation, method: string): void {
+function describeOperation(operation: Operation, method: string, error: object): void {
   const { operationId: id = '', responses = {} } = operation;
   operation.responses = responses;
   for (const [status, description] of Object.entries(commonErrors(operation, method))) {
-    responses[status] ??= { description, content: { 'application/json': { schema: ERROR } } };
+    responses[status] ??= { description, content: { 'application/json': { schema: error } } };
   }
   for (const [status, response] of Object.entries(responses)) {
     const types = BODIES[id]?.[status] ?? [];
@@ -129,7 +169,7 @@ function describeOperation(operation: Operation, method: string): void {
     const content = {
       ...(keepsJson ? { 'application/json': json } : {}),
       ...Object.fromEntries(
-        types.map((type) => [type, { schema: type === EVENTS ? EVENT : { type: 'string' } }]),
+        types.map((type) => [type, { schema: type === EVENTS ? STREAMED[id] : { type: 'string' } }]),
       ),
     };
     if (Object.keys(content).length > 0) response.content = content;
@@ -146,3 +186,4 @@ const isSchema = (schema: object | undefined, type: string): boolean =>
   schema !== undefined && 'type' in schema && schema.type === type;
 
 const ERROR = z.toJSONSchema(ErrorAnswer);
+const VIDEO_ERROR = z.toJSONSchema(VideoErrorAnswer);

@@ -2,26 +2,31 @@ import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { logOf } from '../../observability/requestLog.ts';
-import type { MediaIndex, MediaRow } from '../../store/store.ts';
+import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
 import { type ApiContext, type App, ownTask } from '../context.ts';
 import { prefers } from '../http/accept.ts';
 import { base64Length, base64Of } from '../http/base64.ts';
-import { CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
+import { CACHE_CONTROL, CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
 import { checkConditions } from '../http/conditions.ts';
+import { readMediaRow } from '../mediaRow.ts';
 import { CONTENT_SAMPLES } from '../openapi/examples.ts';
-import { DownloadAnswer, ERRORS, ErrorAnswer } from '../schemas.ts';
+import { DownloadAnswer, ERRORS, ErrorAnswer, queryText } from '../schemas.ts';
 
-const Variant = z
-  .enum(['video', 'thumbnail'])
+export const Variant = z
+  .enum(['video', 'thumbnail', 'spritesheet'])
   .default('video')
-  .describe('`thumbnail` gives the poster frame, a JPEG');
+  .describe(
+    '`thumbnail` gives the poster frame, `spritesheet` twenty frames in five columns; both are JPEGs. A sprite sheet is made when it is asked for',
+  );
 type Variant = z.output<typeof Variant>;
 
 const BYTES_ERRORS = {
   ...ERRORS,
-  409: ErrorAnswer.describe('Not finished yet, with its `status`; or failed, with the error of the task'),
+  409: ErrorAnswer.describe(
+    'Not finished yet, with its `status`; or failed, with the error of the task; or its poster frame is not made yet',
+  ),
   410: ErrorAnswer.describe('The video was deleted at its `expires_at`'),
   502: ErrorAnswer.describe('The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)'),
 };
@@ -60,14 +65,17 @@ export function contentRoutes(app: App, context: ApiContext): void {
       summary: 'Download as JSON with base64, or as bytes',
       description: 'JSON, unless the `Accept` header prefers `video/mp4`. The answer is streamed.',
       tags: ['Video'],
-      querystring: z.object({ id: z.string().describe('The task id'), variant: Variant }),
+      querystring: z.object({
+        id: queryText('a task id', 'video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f').describe('The task id'),
+        variant: Variant,
+      }),
       response: { 200: DownloadAnswer, ...CONDITIONAL_ANSWERS, ...BYTES_ERRORS },
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.query.id);
       reply.header('vary', 'accept');
       const bytes = prefers(request.headers.accept, 'video/mp4', 'application/json');
-      if (bytes || request.query.variant === 'thumbnail') {
+      if (bytes || request.query.variant !== 'video') {
         return sendBytes(context, request, reply, task, request.query.variant);
       }
       return sendJson(context, request, reply, task);
@@ -76,26 +84,48 @@ export function contentRoutes(app: App, context: ApiContext): void {
 }
 
 /** The bytes themselves, as a file to save. */
-async function sendBytes(
-  { store, media, clock }: ApiContext,
+export async function sendBytes(
+  context: ApiContext,
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
   variant: Variant,
 ): Promise<FastifyReply> {
-  const row = await mediaOf(task, variant, store, clock.now());
+  const { media } = context;
+  const row = await mediaOf(task, variant === 'thumbnail' ? 'thumbnail' : 'video', context);
+  if (variant === 'spritesheet') return sendSpriteSheet(context, request, reply, row);
   const filename = variant === 'video' ? `${task.id}.mp4` : `${task.id}.jpg`;
   return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
 }
 
+async function sendSpriteSheet(
+  { media, spriteSheets }: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  row: MediaRow,
+): Promise<FastifyReply> {
+  const stat = await media.stat(row);
+  const etag = `"${row.sha256 ?? row.id}-spritesheet"`;
+  reply.headers({ etag, 'cache-control': CACHE_CONTROL });
+  const current = { etag, modifiedAt: stat.modifiedAt };
+  if (checkConditions(request.headers, request.method, current) === 'not_modified') {
+    return reply.code(304).send();
+  }
+  const filename = `${row.taskId ?? row.id}-spritesheet.jpg`;
+  return reply
+    .headers({ 'content-type': 'image/jpeg', 'content-disposition': `attachment; filename="${filename}"` })
+    .send(await spriteSheets(row));
+}
+
 /** JSON with the video as base64, streamed: neither encoding of the video is ever in memory as a whole. */
 async function sendJson(
-  { store, media, clock }: ApiContext,
+  context: ApiContext,
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
 ): Promise<FastifyReply> {
-  const row = await mediaOf(task, 'video', store, clock.now());
+  const { media } = context;
+  const row = await mediaOf(task, 'video', context);
   const stat = await media.stat(row);
   const head = `{"success":true,"generation_id":${JSON.stringify(task.id)},"task_id":${JSON.stringify(task.id)},"format":"mp4","size":${stat.bytes},"base64":"`;
   const middle = '","data_url":"data:video/mp4;base64,';
@@ -129,11 +159,15 @@ async function sendJson(
 }
 
 /** The stored file of a finished task. Throws a 409 before the task has succeeded and a 410 after its file was deleted. */
-async function mediaOf(task: Task, variant: Variant, store: MediaIndex, now: number): Promise<MediaRow> {
+async function mediaOf(
+  task: Task,
+  variant: Exclude<Variant, 'spritesheet'>,
+  context: ApiContext,
+): Promise<MediaRow> {
   if (!task.result) throw notReady(task);
   const id = variant === 'video' ? task.result.videoId : task.result.posterId;
-  const row = id === undefined ? undefined : await store.media(id);
-  if (task.result.expiresAt <= now) {
+  const row = id === undefined ? undefined : await readMediaRow(context, id);
+  if (task.result.expiresAt <= context.clock.now()) {
     const until = new Date(task.result.expiresAt).toISOString();
     throw gone(`The video was kept until ${until} and is deleted now; submit the task again if you need it.`);
   }

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, App } from '../context.ts';
 import { CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
+import { readMediaRow } from '../mediaRow.ts';
 import { ErrorAnswer } from '../schemas.ts';
 
 /** `GET /media/{file}`: signed links that expire. They need no key, so that players and browsers can use them. */
-export function linkRoutes(app: App, { links, store, media, clock }: ApiContext): void {
+export function linkRoutes(app: App, context: ApiContext): void {
+  const { links, media, clock } = context;
   app.route({
     method: ['GET', 'HEAD'],
     url: '/media/:file',
@@ -22,6 +24,7 @@ export function linkRoutes(app: App, { links, store, media, clock }: ApiContext)
         200: z.file().describe('The bytes'),
         ...CONDITIONAL_ANSWERS,
         403: ErrorAnswer.describe('The signature is wrong'),
+        409: ErrorAnswer.describe('The poster frame is not made yet'),
         410: ErrorAnswer.describe('The link has expired, or the video is deleted'),
         502: ErrorAnswer.describe(
           'The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)',
@@ -38,7 +41,7 @@ export function linkRoutes(app: App, { links, store, media, clock }: ApiContext)
         case 'ok':
           break;
       }
-      const row = await store.media(id);
+      const row = await readMediaRow(context, id);
       if (!row || row.state === 'pending' || (row.expiresAt !== undefined && row.expiresAt <= clock.now())) {
         throw gone('The video is no longer stored here.');
       }

@@ -1,28 +1,19 @@
-import { hash } from 'node:crypto';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { requireScope } from '../../auth/keyring.ts';
-import { checkRequest } from '../../catalogue/validate/request.ts';
-import { logOf } from '../../observability/requestLog.ts';
-import type { IdempotencyRecord } from '../../store/store.ts';
-import { draining, invalidRequest, OnetakeError } from '../../tasks/errors.ts';
+import { validatorCompiler } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import type { Task } from '../../tasks/task.ts';
-import { type ApiContext, type App, keyOf } from '../context.ts';
-import { hangUpSignal } from '../http/hangUp.ts';
+import type { ApiContext, App } from '../context.ts';
+import { sendHeld } from '../heldSubmit.ts';
+import { gone } from '../http/bytes.ts';
 import { SUBMIT_SAMPLES } from '../openapi/examples.ts';
-import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody } from '../schemas.ts';
-import { withSource } from './sourceVideo.ts';
+import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody, TaskAnswer } from '../schemas.ts';
+import type { Submission } from '../submission.ts';
+import { WaitQuery, waitOf } from '../waiting.ts';
 
-/** A webhook that is accepted but never called would be worse than an error. */
-const NO_WEBHOOKS =
-  'webhook_url is not supported by this version; leave it out, and query with ?wait=30 or watch …/events instead.';
-
-/** Longer strings are most likely images. Characters. */
-const LONG_TEXT = 4096;
+/** What a validator of one part of a request is compiled for. */
+type Part = Parameters<typeof validatorCompiler>[0];
 
 /** `POST /v1/video/generations` */
-export function submitRoute(app: App, context: ApiContext): void {
-  const { engine, cluster, catalogue, inputs, clock, metrics, settings } = context;
-
+export function submitRoute(app: App, context: ApiContext, submit: Submission): void {
   app.post(
     '/v1/video/generations',
     {
@@ -31,13 +22,17 @@ export function submitRoute(app: App, context: ApiContext): void {
         ...SUBMIT_SAMPLES,
         summary: 'Submit a video task',
         description:
-          'Answers with the id of a task once it is stored durably. Send an `Idempotency-Key` header to make retries safe.',
+          'Answers with the id of a task once it is stored durably. With `wait`, status and headers are sent then, and the body is the answer of a query once the task has finished or the time is over; disconnecting cancels nothing. Send an `Idempotency-Key` header to make retries safe.',
         tags: ['Video'],
+        querystring: WaitQuery,
         body: SubmitBody,
         response: {
-          200: SubmitAnswer,
+          200: z.union([SubmitAnswer, TaskAnswer.describe('With `wait`')]),
           ...ERRORS,
           408: ErrorAnswer.describe('The body stopped arriving'),
+          410: ErrorAnswer.describe(
+            'The services that are configured for the model no longer have it, or the task of the idempotency key was deleted',
+          ),
           413: ErrorAnswer.describe('The body is too large'),
           415: ErrorAnswer.describe('The body is not JSON'),
           422: ErrorAnswer.describe('The idempotency key was used with another body'),
@@ -46,93 +41,30 @@ export function submitRoute(app: App, context: ApiContext): void {
           ),
         },
       },
-      bodyLimit: settings.bodyLimit,
+      bodyLimit: context.settings.bodyLimit,
       // The handler checks the body against the catalogue, whose messages say what the model accepts.
-      validatorCompiler: () => (value) => ({ value }),
+      validatorCompiler: (part) =>
+        part.httpPart === 'body' ? (value) => ({ value }) : validatorCompiler(part as unknown as Part),
     },
     async (request, reply) => {
-      const key = keyOf(request);
-      requireScope(key, 'generate');
-      const idempotency = readIdempotency(request);
-      // First of all, because everything else may have changed since the first attempt: the catalogue, the image behind a URL, a
-      // gateway that is stopping now.
-      const earlier = idempotency && (await engine.acceptedUnder(key.projectId, idempotency));
-      if (earlier) return answer(reply, earlier, true);
-      if (engine.draining) throw draining();
-
-      const wanted = checkRequest(request.body, catalogue);
-      catalogue.requireAvailable(wanted.model);
-      const checked = await withSource(context, request, wanted);
-      if (checked.webhookUrl !== undefined) throw invalidRequest(NO_WEBHOOKS, 'webhook_url');
-      const gone = hangUpSignal(reply);
-      const { request: draft, media } = await inputs.readAll(checked, key.projectId, gone);
-      try {
-        // If the client has disconnected, nobody would learn the id of the task.
-        gone.throwIfAborted();
-        const { task, replayed } = await engine.submit({
-          projectId: key.projectId,
-          keyId: key.id,
-          request: checked.notes.length > 0 ? { ...draft, notes: checked.notes } : draft,
-          price: checked.price,
-          media,
-          ...(idempotency ? { idempotency } : {}),
-        });
-        if (replayed) await inputs.discard(media);
-        else record(task, request);
-        return answer(reply, task, replayed);
-      } catch (error) {
-        // The task was not accepted, so its inputs are deleted; if that fails, the cleanup deletes them later. If the answer of the
-        // store was lost, the task may have been accepted, and the inputs may belong to it.
-        const lost = cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable';
-        if (!lost) await inputs.discard(media).catch(() => undefined);
-        throw error;
-      }
+      const { body } = request;
+      const wait = waitOf(request.query, request.headers.prefer);
+      const { task, replayed } = await submit(request, reply, { given: body, unified: async () => body });
+      if (replayed) reply.header('idempotent-replayed', 'true');
+      // As for a query of it, and before the head of a held answer is sent.
+      if (task.deletedAt !== undefined)
+        throw gone('The task of this Idempotency-Key was deleted; use a new key for a new video.');
+      return wait ? sendHeld(context, reply, task, wait, answerOf(task)) : answerOf(task);
     },
   );
-
-  /** Logs the acceptance with the request id, so that the log lines of the task can be found by it, and counts it. */
-  function record({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
-    logOf(request).info(
-      { event: 'task.accepted', task: id, model, project: projectId, key: keyId },
-      'task accepted',
-    );
-    metrics.accepted.inc({ model });
-  }
-
-  function readIdempotency({ headers, body }: FastifyRequest): IdempotencyRecord | undefined {
-    const key = readIdempotencyKey(headers['idempotency-key']);
-    return key === undefined
-      ? undefined
-      : { key, bodyHash: hashOf(body), expiresAt: clock.now() + settings.idempotencyMs };
-  }
 }
 
-/** The answer is the same for every attempt with the same idempotency key. */
-function answer(reply: FastifyReply, { id, createdAt, request }: Task, replayed: boolean) {
-  if (replayed) reply.header('idempotent-replayed', 'true');
-  return {
-    task_id: id,
-    status: 'queued' as const,
-    format: 'mp4' as const,
-    created_at: Math.floor(createdAt / 1000),
-    model: request.model,
-    ...(request.notes ? { notes: [...request.notes] } : {}),
-  };
-}
-
-/** Images are hashed separately, so that a large body is not serialised a second time. */
-const hashOf = (body: unknown): string =>
-  hash(
-    'sha256',
-    JSON.stringify(body, (_name, value) =>
-      typeof value === 'string' && value.length > LONG_TEXT ? `sha256:${hash('sha256', value)}` : value,
-    ) ?? '',
-  );
-
-function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
-  if (header === undefined) return undefined;
-  if (typeof header !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(header)) {
-    throw invalidRequest('Idempotency-Key must be 1 to 255 visible ASCII characters.', 'Idempotency-Key');
-  }
-  return header;
-}
+/** The same for every attempt with the same idempotency key. */
+const answerOf = ({ id, createdAt, request }: Task) => ({
+  task_id: id,
+  status: 'queued' as const,
+  format: 'mp4' as const,
+  created_at: Math.floor(createdAt / 1000),
+  model: request.model,
+  ...(request.notes ? { notes: [...request.notes] } : {}),
+});

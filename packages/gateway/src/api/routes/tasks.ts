@@ -1,22 +1,31 @@
 import { z } from 'zod';
 import { requireScope } from '../../auth/keyring.ts';
-import { invalidRequest, type OnetakeError } from '../../tasks/errors.ts';
+import { invalidRequest } from '../../tasks/errors.ts';
 import { isTaskId } from '../../tasks/ids.ts';
 import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
-import { ERRORS, ErrorAnswer, TASK_ERRORS, TaskAnswer, TaskList } from '../schemas.ts';
+import { metadataFilter } from '../filters.ts';
+import {
+  ERRORS,
+  ErrorAnswer,
+  queryNumber,
+  queryText,
+  TASK_ERRORS,
+  TaskAnswer,
+  TaskList,
+} from '../schemas.ts';
 import { sendSerialised } from '../views/serialised.ts';
 
 const TaskParams = z.object({ task_id: z.string() });
 
 const ListQuery = z.looseObject({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: queryNumber({ min: 1, max: 100, example: 20, whole: true }).default(20),
   after: z
     .string()
     .optional()
     .describe('A task id: the page begins after it (`next_cursor` of the previous page)')
     .meta({ pattern: '^video_[0-9a-f]{32}$' }),
   status: z.enum(['queued', 'in_progress', 'succeeded', 'failed']).optional(),
-  model: z.string().min(1).optional(),
+  model: queryText('the id of a model', 'onetake-preview').optional(),
 });
 
 /** Lists, cancels and deletes tasks. */
@@ -91,7 +100,8 @@ export function taskRoutes(app: App, context: ApiContext): void {
       schema: {
         operationId: 'deleteVideoTask',
         summary: 'Delete a finished video task',
-        description: 'Erases the prompt, the inputs and the video. The cost stays on record.',
+        description:
+          'Erases the prompt, the inputs, what the provider said of it and the video. The cost stays on record.',
         tags: ['Video'],
         params: TaskParams,
         response: {
@@ -111,35 +121,13 @@ export function taskRoutes(app: App, context: ApiContext): void {
 }
 
 function filtersOf({ limit: _, after, status, model, ...others }: z.output<typeof ListQuery>, url: string) {
-  // The schema library drops this parameter instead of passing it on.
-  if (/[?&]__proto__(?:[=&]|$)/.test(url)) throw notFilter('__proto__');
   if (after !== undefined && !isTaskId(after)) {
     throw invalidRequest('after must be a task id: the next_cursor of the page before.', 'after');
   }
   return {
-    metadata: metadataFilter(others),
-    ...(after ? { before: after } : {}),
+    metadata: metadataFilter(others, url, 'limit, after, status, model'),
+    ...(after ? { after } : {}),
     ...(status ? { status } : {}),
     ...(model ? { model } : {}),
   };
 }
-
-/** `metadata[name]=value`. Throws a 400 for any other parameter. */
-function metadataFilter(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
-  // Without a prototype, `__proto__` is an ordinary name.
-  const filter: Record<string, string> = Object.create(null);
-  for (const [parameter, value] of Object.entries(parameters)) {
-    const name = /^metadata\[(.{1,64})\]$/s.exec(parameter)?.[1];
-    if (name === undefined || typeof value !== 'string') {
-      throw notFilter(parameter);
-    }
-    filter[name] = value;
-  }
-  return filter;
-}
-
-const notFilter = (parameter: string): OnetakeError =>
-  invalidRequest(
-    `${parameter} is not a filter; use limit, after, status, model or metadata[name], each once.`,
-    parameter,
-  );

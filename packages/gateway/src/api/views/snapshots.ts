@@ -36,8 +36,6 @@ const OVERHEAD = 700;
 const ETA_FRESH_MS = 1000;
 /** How long a finished task's answer is fresh: only its link changes, when it is signed again. Milliseconds. */
 const LINK_FRESH_MS = 60_000;
-/** Maximum of `Retry-After`, however long a task is expected to take. Seconds. */
-const MAX_RETRY_AFTER = 15;
 
 interface SnapshotParts extends ViewParts {
   /** The current task, and whether its answer may be cached although it is unfinished, because every change is notified. */
@@ -157,5 +155,5 @@ function unpooled(text: string): Buffer {
 }
 
 function retryAfter(lookAt: number | undefined, now: number): number {
-  return lookAt === undefined ? 1 : Math.min(MAX_RETRY_AFTER, etaSeconds(lookAt, now));
+  return lookAt === undefined ? 1 : etaSeconds(lookAt, now);
 }

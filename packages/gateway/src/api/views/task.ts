@@ -1,8 +1,9 @@
 import type { LiveProgress } from '../../engine/events/progress.ts';
 import type { Waiting } from '../../engine/stages/waiting.ts';
 import type { MediaLinks } from '../../media/links/links.ts';
+import type { AnsweredTask } from '../../tasks/events.ts';
 import { MICROS } from '../../tasks/money.ts';
-import { doneAt, statusOf, type Task } from '../../tasks/task.ts';
+import { doneAt, statusOf } from '../../tasks/task.ts';
 
 /** The dependencies of the public view of a task. */
 export interface ViewParts {
@@ -18,7 +19,10 @@ export interface TaskUrls {
 }
 
 /** Signs the links of a task. Asynchronous, because presigning a link to a bucket may need new credentials. */
-export async function urlsOf({ request, result }: Task, { links, givesUrl }: ViewParts): Promise<TaskUrls> {
+export async function urlsOf(
+  { request, result }: Pick<AnsweredTask, 'request' | 'result'>,
+  { links, givesUrl }: ViewParts,
+): Promise<TaskUrls> {
   if (!result) return {};
   const { videoId, posterId, expiresAt } = result;
   return {
@@ -29,7 +33,7 @@ export async function urlsOf({ request, result }: Task, { links, givesUrl }: Vie
 
 /** A task on the wire: the fields of the reference service under their own names, and ours beside them. Pure. */
 export function taskView(
-  task: Task,
+  task: AnsweredTask,
   { live, waiting }: { live?: LiveProgress | undefined; waiting?: Waiting | undefined },
   now: number,
   urls: TaskUrls,
@@ -37,6 +41,7 @@ export function taskView(
   const { request, result, error } = task;
   const status = statusOf(task);
   const completedAt = doneAt(task);
+  const notes = notesOf(task);
   const finished = status === 'succeeded' || status === 'failed';
   return {
     task_id: task.id,
@@ -53,7 +58,7 @@ export function taskView(
     ...(finished || live?.expectedAt === undefined ? {} : { eta: etaSeconds(live.expectedAt, now) }),
     ...(waiting ? waitingView(waiting) : {}),
     ...(task.cancelRequestedAt !== undefined && !finished ? { cancel_requested: true } : {}),
-    duration: result?.duration ?? request.duration,
+    ...(result || !request.autoDuration ? { duration: result?.duration ?? request.duration } : {}),
     resolution: request.resolution,
     aspect_ratio: request.aspectRatio,
     size: result ? `${result.width}x${result.height}` : `${request.width}x${request.height}`,
@@ -62,6 +67,9 @@ export function taskView(
           bytes: result.bytes,
           video_codec: result.videoCodec,
           ...(result.audioCodec ? { audio_codec: result.audioCodec } : {}),
+          ...(result.contentCredentials
+            ? { content_credentials: result.contentCredentials === 'present' ? 'present' : 'absent' }
+            : {}),
           ...(urls.poster === undefined ? {} : { thumbnail_url: urls.poster }),
           usage: {
             seconds: result.duration,
@@ -71,8 +79,19 @@ export function taskView(
         }
       : {}),
     ...(request.metadata ? { metadata: request.metadata } : {}),
+    ...(notes.length > 0 ? { notes } : {}),
   };
 }
+
+/** What the caller was told at the submit, and what became of the video. */
+const notesOf = ({ request, result }: AnsweredTask): string[] => [
+  ...(request.notes ?? []),
+  ...(result?.contentCredentials === 'broken'
+    ? [
+        'The provider delivered a video with content credentials (C2PA) in another container than MP4. The MP4 made of it has none, because they are valid for the original bytes only.',
+      ]
+    : []),
+];
 
 const waitingView = ({ for: waitingFor, reason, retryAt }: Waiting) => ({
   waiting_for: waitingFor,

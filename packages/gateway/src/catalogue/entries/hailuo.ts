@@ -1,4 +1,8 @@
-import type { ModelEntry } from '../model.ts';
+import type { ImageLimits, ModelEntry } from '../model.ts';
+import { images } from './references.ts';
+
+const PAY_AS_YOU_GO = { url: 'https://platform.minimax.io/docs/guides/pricing-paygo', checked: '2026-11-29' };
+const SOURCES = [PAY_AS_YOU_GO];
 
 /**
  * Sources: MiniMax, "Video generation v2" and "Pay as you go". The parameters are those that @ai-sdk/minimax 3.0.45 sends
@@ -7,6 +11,11 @@ import type { ModelEntry } from '../model.ts';
 const SHARED = {
   family: 'hailuo',
   provider: 'minimax',
+  services: {
+    minimax: {
+      source: PAY_AS_YOU_GO,
+    },
+  },
   delivery: 'url',
   // "Each text item supports up to 7,000 characters."
   promptMaxLength: 7000,
@@ -35,14 +44,29 @@ const SHARED = {
 type Parameters = ModelEntry['parameters'];
 type Rules = NonNullable<ModelEntry['rules']>;
 
+/** "Video generation v2": sides of [256, 5760] px, ratio [0.4, 2.5], 30 MB. The ratio is stated for frames. */
+const REFERENCE_LIMITS = {
+  minSide: 256,
+  maxSide: 5760,
+  maxBytes: 30_000_000,
+  source: {
+    url: 'https://platform.minimax.io/docs/api-reference/video-generation-v2-create',
+    checked: '2026-11-29',
+  },
+} satisfies ImageLimits;
+const FRAME = {
+  kind: 'image',
+  limits: { ...REFERENCE_LIMITS, minRatio: 0.4, maxRatio: 2.5 },
+} satisfies Parameters['image'];
+
 const COMMON = {
   aspectRatio: {
     kind: 'choice',
     allowed: ['16:9', '9:16', '1:1', '4:3', '3:4', '21:9'],
     default: '16:9',
   },
-  image: { kind: 'image' },
-  lastFrame: { kind: 'image' },
+  image: FRAME,
+  lastFrame: FRAME,
   // Videos always have sound; there is no parameter for it.
   generateAudio: { kind: 'flag', allowed: [true], default: true },
   watermark: { kind: 'flag', allowed: [true, false], default: false },
@@ -71,7 +95,7 @@ export const HAILUO: readonly ModelEntry[] = [
       ...COMMON,
       duration: { kind: 'range', min: 4, max: 15, default: 5 },
       resolution: { kind: 'choice', allowed: ['720p', '1080p'], default: '720p' },
-      referenceImages: { kind: 'images', max: 9 },
+      references: images(9, REFERENCE_LIMITS),
     },
     rules: [
       ...RULES,
@@ -79,7 +103,7 @@ export const HAILUO: readonly ModelEntry[] = [
         when: { parameter: 'resolution', in: ['1080p'] },
         note: 'For 1080p, MiniMax makes 2K.',
       },
-      { when: { parameter: 'referenceImages', given: true }, require: { parameter: 'image', given: false } },
+      { when: { parameter: 'references', given: true }, require: { parameter: 'image', given: false } },
     ],
     price: {
       currency: 'USD',
@@ -87,7 +111,9 @@ export const HAILUO: readonly ModelEntry[] = [
         { resolution: '720p', microsPerSecond: 80_000 },
         { resolution: '1080p', microsPerSecond: 130_000 },
       ],
-      billing: `${BILLING} Each image after the fifth costs 0.04 USD more.`,
+      images: { free: 5, microsEach: 40_000 },
+      billing: BILLING,
+      sources: SOURCES,
     },
   },
   {
@@ -112,6 +138,7 @@ export const HAILUO: readonly ModelEntry[] = [
         { resolution: '720p', microsPerSecond: 80_000 },
       ],
       billing: BILLING,
+      sources: SOURCES,
     },
     notes: ['The price is not confirmed by MiniMax; if yours differs, set it under "models".'],
   },

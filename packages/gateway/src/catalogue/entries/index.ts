@@ -2,6 +2,9 @@ import type { ModelEntry } from '../model.ts';
 import { FAL } from './fal.ts';
 import { GROK } from './grok.ts';
 import { HAILUO } from './hailuo.ts';
+import { HAPPYHORSE } from './happyhorse.ts';
+import { KLING } from './kling.ts';
+import { OMNI } from './omni.ts';
 import { PREVIEW } from './preview.ts';
 import { REPLICATE } from './replicate.ts';
 import { SEEDANCE } from './seedance.ts';
@@ -12,12 +15,16 @@ import { WANXIANG } from './wanxiang.ts';
 /** All built-in models, in the order in which they are listed. */
 export const BUILT_IN: readonly ModelEntry[] = [
   ...PREVIEW,
-  ...SORA,
+  ...OMNI,
   ...VEO,
   ...WANXIANG,
+  ...HAPPYHORSE,
+  ...KLING,
   ...SEEDANCE,
   ...GROK,
   ...HAILUO,
   ...FAL,
   ...REPLICATE,
+  // Last, because only servers of other people still have it.
+  ...SORA,
 ];

@@ -9,6 +9,7 @@ export const PREVIEW: readonly ModelEntry[] = [
     provider: 'preview',
     released: '2026-11-24',
     upstreamModel: 'onetake-preview',
+    services: {},
     delivery: 'url',
     promptMaxLength: 4000,
     parameters: {
@@ -22,7 +23,12 @@ export const PREVIEW: readonly ModelEntry[] = [
       style: { kind: 'text', maxLength: 200 },
       cameraFixed: { kind: 'flag', allowed: [true, false], default: false },
     },
-    price: { currency: 'USD', rates: [{ microsPerSecond: 0 }], billing: 'Free: rendered on this machine.' },
+    price: {
+      currency: 'USD',
+      rates: [{ microsPerSecond: 0 }],
+      billing: 'Free: rendered on this machine.',
+      sources: [],
+    },
     typical: { medianSeconds: 2, p90Seconds: 5 },
     cancel: 'running',
     notes: [

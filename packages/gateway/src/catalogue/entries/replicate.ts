@@ -16,6 +16,16 @@ const SHARED = {
 
 type Parameters = ModelEntry['parameters'];
 
+/** The page of a model, which shows its inputs and its price. */
+const pageOf = (model: string) => ({ url: `https://replicate.com/${model}`, checked: '2026-11-24' });
+
+const at = (upstreamModel: string) => ({
+  upstreamModel,
+  services: {
+    replicate: { source: pageOf(upstreamModel) },
+  },
+});
+
 const BILLING = 'Per second of finished video; failed predictions are not charged.';
 
 const SEEDANCE: Parameters = {
@@ -43,7 +53,7 @@ export const REPLICATE: readonly ModelEntry[] = [
     id: 'replicate-seedance-2.0',
     title: 'Seedance 2.0 at Replicate',
     released: '2026-04-14',
-    upstreamModel: 'bytedance/seedance-2.0',
+    ...at('bytedance/seedance-2.0'),
     parameters: {
       ...SEEDANCE,
       duration: { kind: 'range', min: 4, max: 15, default: 5 },
@@ -57,6 +67,7 @@ export const REPLICATE: readonly ModelEntry[] = [
         { resolution: '720p', microsPerSecond: 180_000 },
       ],
       billing: BILLING,
+      sources: [pageOf('bytedance/seedance-2.0')],
     },
   },
   {
@@ -65,7 +76,7 @@ export const REPLICATE: readonly ModelEntry[] = [
     id: 'replicate-seedance-1-pro',
     title: 'Seedance 1.0 Pro at Replicate',
     released: '2025-06-16',
-    upstreamModel: 'bytedance/seedance-1-pro',
+    ...at('bytedance/seedance-1-pro'),
     parameters: {
       ...SEEDANCE,
       cameraFixed: { kind: 'flag', allowed: [true, false], default: false },
@@ -78,6 +89,7 @@ export const REPLICATE: readonly ModelEntry[] = [
         { resolution: '1080p', microsPerSecond: 150_000 },
       ],
       billing: BILLING,
+      sources: [pageOf('bytedance/seedance-1-pro')],
     },
   },
   {
@@ -86,12 +98,13 @@ export const REPLICATE: readonly ModelEntry[] = [
     id: 'replicate-veo-3.1',
     title: 'Veo 3.1 at Replicate',
     released: '2025-10-15',
-    upstreamModel: 'google/veo-3.1',
+    ...at('google/veo-3.1'),
     parameters: VEO,
     price: {
       currency: 'USD',
       rates: [{ generateAudio: true, microsPerSecond: 400_000 }, { microsPerSecond: 200_000 }],
       billing: BILLING,
+      sources: [pageOf('google/veo-3.1')],
     },
   },
   {
@@ -100,12 +113,13 @@ export const REPLICATE: readonly ModelEntry[] = [
     id: 'replicate-veo-3.1-fast',
     title: 'Veo 3.1 Fast at Replicate',
     released: '2025-10-15',
-    upstreamModel: 'google/veo-3.1-fast',
+    ...at('google/veo-3.1-fast'),
     parameters: VEO,
     price: {
       currency: 'USD',
       rates: [{ generateAudio: true, microsPerSecond: 150_000 }, { microsPerSecond: 100_000 }],
       billing: BILLING,
+      sources: [pageOf('google/veo-3.1-fast')],
     },
   },
 ];

@@ -1,5 +1,9 @@
 import type { ModelEntry } from '../model.ts';
 
+const MODEL_PAGE = { url: 'https://developers.openai.com/api/docs/models/sora-2', checked: '2026-11-29' };
+const GUIDE = 'https://developers.openai.com/api/docs/guides/video-generation';
+const SUCCESSORS = ['wan3.0-video', 'seedance-2.0', 'veo-3.1-generate-001'];
+
 /**
  * Sources: OpenAI's openapi.yaml (`CreateVideoJsonBody`) for fields and limits, the guide "Video generation with Sora" for
  * 16 and 20 seconds and 1080p, OpenAI's pricing page for prices. The documented values of the reference service (5, 10,
@@ -14,15 +18,26 @@ const SORA_2 = {
   typical: { medianSeconds: 150, p90Seconds: 360 },
   // openapi.yaml: DELETE is only for completed and failed videos.
   cancel: 'none',
-  lifecycle: {
-    state: 'retired',
-    since: '2026-09-24',
-    reason: 'OpenAI shut down its Videos API; compatible servers still support the protocol.',
-    alternatives: ['veo-3.1-generate-001', 'wan3.0-video', 'seedance-2.0'],
+  services: {
+    openai: {
+      end: {
+        date: '2026-09-24',
+        reason: 'OpenAI shut down its Videos API; other servers still speak the protocol.',
+        successors: SUCCESSORS,
+      },
+      source: MODEL_PAGE,
+    },
+    azure: {
+      end: { date: '2026-09-15', reason: 'Microsoft retired Sora 2.', successors: SUCCESSORS },
+      source: {
+        url: 'https://learn.microsoft.com/azure/ai-foundry/openai/concepts/model-retirements',
+        checked: '2026-11-24',
+      },
+    },
   },
   rules: [{ when: { parameter: 'videoUrl', given: true }, require: { parameter: 'image', given: false } }],
   notes: [
-    'Videos always have audio. The image must have exactly the size of the video.',
+    'Videos always have audio.',
     '`video_url` makes a remix; `provider_options: {"openai": {"operation": "edit"}}` makes an edit and `"extend"` an extension.',
   ],
 } satisfies Partial<ModelEntry>;
@@ -41,7 +56,11 @@ const PARAMETERS = {
     default: '16:9',
     roundsTo: { '1:1': '16:9' },
   },
-  image: { kind: 'image' },
+  image: {
+    kind: 'image',
+    // "The image must match the target video's resolution." Otherwise: 400, "Inpaint image must match the requested width and height".
+    limits: { size: 'video', source: { url: GUIDE, checked: '2026-11-29' } },
+  },
   // …RemixBody and …EditBody only accept a prompt; …ExtendBody also accepts the seconds to add.
   videoUrl: {
     kind: 'url',
@@ -52,6 +71,7 @@ const PARAMETERS = {
   generateAudio: { kind: 'flag', allowed: [true], default: true },
 } satisfies ModelEntry['parameters'];
 
+const SOURCES = [MODEL_PAGE];
 const BILLING = 'Per second of finished video; failed videos are not charged.';
 
 export const SORA: readonly ModelEntry[] = [
@@ -62,7 +82,7 @@ export const SORA: readonly ModelEntry[] = [
     title: 'Sora 2',
     upstreamModel: 'sora-2',
     parameters: PARAMETERS,
-    price: { currency: 'USD', rates: [{ microsPerSecond: 100_000 }], billing: BILLING },
+    price: { currency: 'USD', rates: [{ microsPerSecond: 100_000 }], billing: BILLING, sources: SOURCES },
   },
   {
     ...SORA_2,
@@ -87,6 +107,7 @@ export const SORA: readonly ModelEntry[] = [
         { resolution: '720p', microsPerSecond: 300_000 },
       ],
       billing: BILLING,
+      sources: SOURCES,
     },
     typical: { medianSeconds: 300, p90Seconds: 720 },
   },

@@ -1,117 +1,46 @@
 import type { ModelEntry } from '../model.ts';
+import {
+  CLIP,
+  CLIP_2_7,
+  dollars,
+  inRegions,
+  LAST_NEEDS_FIRST,
+  limitsAt,
+  NEEDS_REFERENCES,
+  NEEDS_SOURCE,
+  type Parameters,
+  ratios,
+  resolutions,
+  SEED,
+  SHAPE_FROM_IMAGE,
+  SOUND,
+  SOUND_OR_NOT,
+  WATERMARK,
+  WITH_SOUND,
+  withVideos,
+} from './modelStudio.ts';
+import { COMMON, PRICES, SIZES, WAN, WAN_LEGACY } from './wanxiangLegacy.ts';
 
-/**
- * Sources: Alibaba Cloud Model Studio, "Wan text-to-video API reference (2.1-2.6)", "Wan image-to-video API reference",
- * "Wan2.7" and "Wan3.0 video generation API reference" for fields, limits and pixel sizes, "Model pricing" (Singapore)
- * for prices.
- */
-const SHARED = {
-  family: 'wanxiang',
-  provider: 'dashscope',
-  delivery: 'url',
-  // "One to five minutes."
-  typical: { medianSeconds: 120, p90Seconds: 300 },
-  // Model Studio, "Manage asynchronous tasks": only PENDING tasks can be cancelled.
-  cancel: 'queued',
-} satisfies Partial<ModelEntry>;
-
-type Parameters = ModelEntry['parameters'];
-type Rules = NonNullable<ModelEntry['rules']>;
-type Resolutions = Parameters['resolution']['allowed'];
-
-const SIZES: NonNullable<ModelEntry['sizes']> = {
-  '480p': { '16:9': ['832x480'], '9:16': ['480x832'], '1:1': ['624x624'] },
-  '720p': {
-    '16:9': ['1280x720'],
-    '9:16': ['720x1280'],
-    '1:1': ['960x960'],
-    '4:3': ['1088x832'],
-    '3:4': ['832x1088'],
-  },
-  '1080p': {
-    '16:9': ['1920x1080'],
-    '9:16': ['1080x1920'],
-    '1:1': ['1440x1440'],
-    '4:3': ['1632x1248'],
-    '3:4': ['1248x1632'],
-  },
-};
-
-const BILLING = 'Per second of finished video; failed videos are not charged.';
-const SILENT: NonNullable<Parameters['generateAudio']> = { kind: 'flag', allowed: [false], default: false };
-const WITH_SOUND: NonNullable<Parameters['generateAudio']> = { kind: 'flag', allowed: [true], default: true };
-
-const COMMON = {
-  negativePrompt: { kind: 'text', maxLength: 500 },
-  seed: { kind: 'range', min: 0, max: 2_147_483_647 },
-  watermark: { kind: 'flag', allowed: [true, false], default: false },
-  promptExtend: { kind: 'flag', allowed: [true, false], default: true },
-} satisfies Partial<Parameters>;
-
-const NEEDS_IMAGE: Rules = [{ require: { parameter: 'image', given: true } }];
-const SHAPE_FROM_IMAGE = {
-  when: { parameter: 'image', given: true },
-  note: 'The video has the shape of image; aspect_ratio is not sent.',
-} as const satisfies Rules[number];
-const LAST_NEEDS_FIRST: Rules = [
-  { when: { parameter: 'lastFrame', given: true }, require: { parameter: 'image', given: true } },
-];
-
-const resolutions = (...allowed: Resolutions): Parameters['resolution'] => ({
-  kind: 'choice',
-  allowed,
-  default: allowed.includes('720p') ? '720p' : '1080p',
+/** "[240, 8000] pixels, 1:8 to 8:1, at most 20 MB, PNG without transparency" for frames and references of 2.7 and 3.0. */
+const LIMITS = limitsAt('wan-video-generation-api-reference', {
+  minSide: 240,
+  maxSide: 8000,
+  minRatio: 1 / 8,
+  maxRatio: 8,
+  maxBytes: 20_000_000,
+  transparency: false,
 });
-const ratios = (...allowed: Parameters['aspectRatio']['allowed']): Parameters['aspectRatio'] => ({
-  kind: 'choice',
-  allowed,
-  default: '16:9',
-});
+const FRAME = { kind: 'image', limits: LIMITS } as const;
 
-/** US dollars per second, by resolution. */
-const dollars = (rates: Partial<Record<Resolutions[number], number>>): ModelEntry['price'] => ({
-  currency: 'USD',
-  rates: Object.entries(rates).map(([resolution, perSecond]) => ({
-    // The keys are resolutions by the type above.
-    resolution: resolution as Resolutions[number],
-    microsPerSecond: Math.round(perSecond * 1_000_000),
-  })),
-  billing: BILLING,
-});
-
-/** The protocol of wan2.1 to wan2.6, with pixel sizes and separate models for images. */
-const legacy = (
-  id: string,
-  title: string,
-  released: string,
-  tiers: Resolutions,
-  parameters: Pick<Parameters, 'duration' | 'generateAudio'> & Partial<Parameters>,
-  rules: Rules = [],
-): Omit<ModelEntry, 'price' | 'promptMaxLength'> => ({
-  ...SHARED,
-  id,
-  title,
-  released,
-  upstreamModel: id,
-  parameters: {
-    ...COMMON,
-    resolution: resolutions(...tiers),
-    aspectRatio: ratios('16:9', '9:16', '1:1'),
-    ...parameters,
-  },
-  rules,
-  sizes: SIZES,
-});
-
-const FIVE_SECONDS: Parameters['duration'] = { kind: 'numbers', allowed: [5], default: 5 };
-const IMAGE = { image: { kind: 'image' } } satisfies Partial<Parameters>;
-const FROM_IMAGE: Rules = [...NEEDS_IMAGE, SHAPE_FROM_IMAGE];
-
+/** Sources: see wanxiangLegacy.ts. The sizes of 2.7 differ from those of 2.6 in two ratios. */
 const WAN_2_7 = {
-  ...SHARED,
+  ...WAN,
   released: '2026-04-02',
   promptMaxLength: 5000,
-  sizes: SIZES,
+  sizes: {
+    '720p': { ...SIZES['720p'], '4:3': ['1104x832'], '3:4': ['832x1104'] },
+    '1080p': { ...SIZES['1080p'], '4:3': ['1648x1248'], '3:4': ['1248x1648'] },
+  },
   price: dollars({ '720p': 0.1, '1080p': 0.15 }),
 } satisfies Partial<ModelEntry>;
 
@@ -123,27 +52,43 @@ const PARAMETERS_2_7: Parameters = {
   generateAudio: WITH_SOUND,
 };
 
+/**
+ * "Wan3.0 video generation API reference": no negative prompt; `prompt_extend` is documented, but services that resell the model report that it
+ * was removed, so it is only sent if the caller asks for it. All addresses there are those of workspaces.
+ */
 const WAN_3_0 = {
-  ...SHARED,
+  ...WAN,
   released: '2026-09-01',
   promptMaxLength: 20_000,
   parameters: {
-    ...COMMON,
-    duration: { kind: 'range', min: 2, max: 30, default: 5 },
+    seed: SEED,
+    watermark: WATERMARK,
+    promptExtend: { kind: 'flag', allowed: [true, false] },
+    duration: { kind: 'range', min: 2, max: 30, default: 5, auto: true },
     resolution: resolutions('480p', '720p', '1080p'),
-    aspectRatio: ratios('16:9', '9:16', '1:1', '4:3', '3:4'),
-    image: { kind: 'image' },
-    lastFrame: { kind: 'image' },
-    referenceImages: { kind: 'images', max: 10 },
-    generateAudio: { kind: 'flag', allowed: [true, false], default: true },
+    aspectRatio: ratios('16:9', '9:16', '1:1', '4:3', '3:4', '21:9'),
+    image: FRAME,
+    lastFrame: FRAME,
+    references: {
+      kind: 'references',
+      takes: [
+        { type: 'image', max: 10, limits: LIMITS },
+        { type: 'video', max: 5, limits: { ...CLIP, minSeconds: 1, maxSeconds: 15, totalSeconds: 15 } },
+        { type: 'audio', max: 5, limits: { ...SOUND, minSeconds: 1, maxSeconds: 15, totalSeconds: 15 } },
+      ],
+    },
+    generateAudio: SOUND_OR_NOT,
   },
   rules: [
     ...LAST_NEEDS_FIRST,
     SHAPE_FROM_IMAGE,
-    { when: { parameter: 'referenceImages', given: true }, require: { parameter: 'image', given: false } },
+    { when: { parameter: 'references', given: true }, require: { parameter: 'image', given: false } },
   ],
-  notes: ['Needs the workspace URL of Model Studio as base URL.'],
+  notes: ['Documented only for the workspace URL of Model Studio as base URL.'],
 } satisfies Partial<ModelEntry>;
+
+const WITH_CLIP = { parameter: 'references', role: 'first_clip', given: true } as const;
+const WITHOUT_CLIP = { ...WITH_CLIP, given: false } as const;
 
 export const WANXIANG: readonly ModelEntry[] = [
   {
@@ -151,7 +96,7 @@ export const WANXIANG: readonly ModelEntry[] = [
     id: 'wan3.0-video',
     title: 'Wan 3.0',
     upstreamModel: 'wan3.0-video',
-    price: dollars({ '480p': 0.05, '720p': 0.1, '1080p': 0.2 }),
+    price: withVideos(dollars({ '480p': 0.05, '720p': 0.1, '1080p': 0.2 }), 15),
     typical: { medianSeconds: 240, p90Seconds: 900 },
   },
   {
@@ -159,7 +104,7 @@ export const WANXIANG: readonly ModelEntry[] = [
     id: 'wan3.0-video-prime',
     title: 'Wan 3.0 Prime',
     upstreamModel: 'wan3.0-video-prime',
-    price: dollars({ '480p': 0.068, '720p': 0.14, '1080p': 0.28 }),
+    price: withVideos(dollars({ '480p': 0.068, '720p': 0.14, '1080p': 0.28 }), 15),
   },
   {
     ...WAN_2_7,
@@ -173,16 +118,93 @@ export const WANXIANG: readonly ModelEntry[] = [
     id: 'wan2.7-i2v',
     title: 'Wan 2.7 image to video',
     upstreamModel: 'wan2.7-i2v',
-    parameters: { ...PARAMETERS_2_7, ...IMAGE, lastFrame: { kind: 'image' } },
-    rules: FROM_IMAGE,
+    parameters: {
+      ...PARAMETERS_2_7,
+      image: FRAME,
+      lastFrame: FRAME,
+      references: {
+        kind: 'references',
+        takes: [
+          {
+            type: 'video',
+            role: 'first_clip',
+            max: 1,
+            limits: { ...CLIP_2_7, minSeconds: 2, maxSeconds: 10 },
+          },
+          {
+            type: 'audio',
+            role: 'driving_audio',
+            max: 1,
+            limits: { ...SOUND, minSeconds: 2, maxSeconds: 30 },
+          },
+        ],
+      },
+    },
+    // "Material combinations": a first frame, or a clip to continue, each with a last frame; sound only with a first frame.
+    rules: [
+      { when: WITHOUT_CLIP, require: { parameter: 'image', given: true } },
+      { when: WITH_CLIP, require: { parameter: 'image', given: false } },
+      { when: WITH_CLIP, require: { parameter: 'references', role: 'driving_audio', given: false } },
+      SHAPE_FROM_IMAGE,
+      {
+        when: WITH_CLIP,
+        note: 'The video begins with the clip, and has its shape; aspect_ratio is not sent.',
+      },
+    ],
+    price: withVideos(WAN_2_7.price),
   },
   {
     ...WAN_2_7,
     id: 'wan2.7-r2v',
     title: 'Wan 2.7 reference to video',
     upstreamModel: 'wan2.7-r2v',
-    parameters: { ...PARAMETERS_2_7, ...IMAGE, referenceImages: { kind: 'images', max: 5 } },
-    rules: [{ require: { parameter: 'referenceImages', given: true } }, SHAPE_FROM_IMAGE],
+    parameters: {
+      ...PARAMETERS_2_7,
+      image: FRAME,
+      references: {
+        kind: 'references',
+        max: 5,
+        takes: [
+          { type: 'image', max: 5, limits: LIMITS },
+          { type: 'video', max: 5, limits: { ...CLIP_2_7, minSeconds: 1, maxSeconds: 30 } },
+        ],
+      },
+    },
+    rules: [
+      ...NEEDS_REFERENCES,
+      {
+        when: { parameter: 'references', type: 'video', given: true },
+        require: { parameter: 'duration', in: [2, 3, 4, 5, 6, 7, 8, 9, 10] },
+      },
+      SHAPE_FROM_IMAGE,
+    ],
+    price: withVideos(WAN_2_7.price),
+  },
+  {
+    ...WAN_2_7,
+    id: 'wan2.7-videoedit',
+    title: 'Wan 2.7 video editing',
+    upstreamModel: 'wan2.7-videoedit',
+    services: inRegions(PRICES, ['beijing', 'singapore']),
+    parameters: {
+      ...PARAMETERS_2_7,
+      duration: { kind: 'range', min: 2, max: 10, default: 5, auto: true },
+      references: {
+        kind: 'references',
+        takes: [
+          { type: 'video', role: 'source', max: 1, limits: { ...CLIP_2_7, minSeconds: 2, maxSeconds: 10 } },
+          { type: 'image', max: 4, limits: LIMITS },
+        ],
+      },
+    },
+    rules: [
+      ...NEEDS_SOURCE,
+      {
+        when: { parameter: 'references', role: 'source', given: true },
+        note: 'The video has the shape of the source; aspect_ratio is not sent. duration cuts it off, and a shorter source is not extended; with -1 it is as long as the source.',
+      },
+    ],
+    price: withVideos(WAN_2_7.price),
   },
   {
     // An id of the reference service. No upstream has a model of this name.
@@ -193,116 +215,11 @@ export const WANXIANG: readonly ModelEntry[] = [
     upstreamModels: [{ when: { parameter: 'image', given: true }, upstreamModel: 'wan2.7-i2v' }],
     parameters: {
       ...PARAMETERS_2_7,
-      ...IMAGE,
+      image: FRAME,
       style: { kind: 'text', maxLength: 100, appendToPrompt: true },
     },
     rules: [SHAPE_FROM_IMAGE],
     notes: ['Served by Wan 2.7, which has no style parameter, so style is appended to the prompt.'],
   },
-  {
-    ...legacy('wan2.6-t2v', 'Wan 2.6 text to video', '2025-12-16', ['720p', '1080p'], {
-      duration: { kind: 'range', min: 2, max: 15, default: 5 },
-      generateAudio: WITH_SOUND,
-      aspectRatio: ratios('16:9', '9:16', '1:1', '4:3', '3:4'),
-    }),
-    promptMaxLength: 1500,
-    price: dollars({ '720p': 0.1, '1080p': 0.15 }),
-  },
-  {
-    ...legacy(
-      'wan2.6-i2v',
-      'Wan 2.6 image to video',
-      '2025-12-16',
-      ['720p', '1080p'],
-      { ...IMAGE, duration: { kind: 'range', min: 2, max: 15, default: 5 }, generateAudio: WITH_SOUND },
-      FROM_IMAGE,
-    ),
-    promptMaxLength: 1500,
-    price: dollars({ '720p': 0.1, '1080p': 0.15 }),
-  },
-  {
-    ...legacy('wan2.5-t2v-preview', 'Wan 2.5 text to video', '2025-09-24', ['480p', '720p', '1080p'], {
-      duration: { kind: 'numbers', allowed: [5, 10], default: 5 },
-      generateAudio: WITH_SOUND,
-    }),
-    promptMaxLength: 1500,
-    price: dollars({ '480p': 0.05, '720p': 0.1, '1080p': 0.15 }),
-  },
-  {
-    ...legacy(
-      'wan2.5-i2v-preview',
-      'Wan 2.5 image to video',
-      '2025-09-24',
-      ['480p', '720p', '1080p'],
-      { ...IMAGE, duration: { kind: 'numbers', allowed: [5, 10], default: 5 }, generateAudio: WITH_SOUND },
-      FROM_IMAGE,
-    ),
-    promptMaxLength: 1500,
-    price: dollars({ '480p': 0.05, '720p': 0.1, '1080p': 0.15 }),
-  },
-  {
-    ...legacy('wan2.2-t2v-plus', 'Wan 2.2 text to video', '2025-07-28', ['480p', '1080p'], {
-      duration: FIVE_SECONDS,
-      generateAudio: SILENT,
-    }),
-    promptMaxLength: 800,
-    price: dollars({ '480p': 0.02, '1080p': 0.1 }),
-  },
-  {
-    ...legacy(
-      'wan2.2-i2v-plus',
-      'Wan 2.2 image to video',
-      '2025-07-28',
-      ['480p', '1080p'],
-      { ...IMAGE, duration: FIVE_SECONDS, generateAudio: SILENT },
-      FROM_IMAGE,
-    ),
-    promptMaxLength: 800,
-    price: dollars({ '480p': 0.02, '1080p': 0.1 }),
-  },
-  {
-    ...legacy(
-      'wan2.2-i2v-flash',
-      'Wan 2.2 image to video Flash',
-      '2025-08-11',
-      ['480p', '720p'],
-      { ...IMAGE, duration: FIVE_SECONDS, generateAudio: SILENT },
-      FROM_IMAGE,
-    ),
-    promptMaxLength: 800,
-    price: dollars({ '480p': 0.015, '720p': 0.036 }),
-  },
-  {
-    ...legacy(
-      'wan2.2-kf2v-flash',
-      'Wan 2.2 first and last frame',
-      '2025-09-01',
-      ['480p', '720p', '1080p'],
-      { ...IMAGE, lastFrame: { kind: 'image' }, duration: FIVE_SECONDS, generateAudio: SILENT },
-      FROM_IMAGE,
-    ),
-    promptMaxLength: 800,
-    price: dollars({ '480p': 0.015, '720p': 0.036, '1080p': 0.07 }),
-  },
-  {
-    ...legacy('wanx2.1-t2v-turbo', 'Wan 2.1 text to video Turbo', '2025-01-10', ['480p', '720p'], {
-      duration: FIVE_SECONDS,
-      generateAudio: SILENT,
-    }),
-    aliases: ['wan2.1-t2v-turbo'],
-    // Only Beijing spells it with an x.
-    upstreamModelByRegion: { singapore: 'wan2.1-t2v-turbo', virginia: 'wan2.1-t2v-turbo' },
-    promptMaxLength: 800,
-    price: dollars({ '480p': 0.036, '720p': 0.036 }),
-  },
-  {
-    ...legacy('wanx2.1-t2v-plus', 'Wan 2.1 text to video Plus', '2025-01-10', ['720p'], {
-      duration: FIVE_SECONDS,
-      generateAudio: SILENT,
-    }),
-    aliases: ['wan2.1-t2v-plus'],
-    upstreamModelByRegion: { singapore: 'wan2.1-t2v-plus', virginia: 'wan2.1-t2v-plus' },
-    promptMaxLength: 800,
-    price: dollars({ '720p': 0.1 }),
-  },
+  ...WAN_LEGACY,
 ];

@@ -1,8 +1,10 @@
 import { PARAMETERS, wireName } from '../fields.ts';
-import type { ConditionSpec, Model, ParameterSpec } from '../model.ts';
-import { microsPerSecond } from '../pricing.ts';
+import type { ConditionSpec, ImageLimits, Model, ParameterSpec, ReferencesSpec } from '../model.ts';
+import { lineAt } from '../pricing.ts';
+import { hasProtocol, takesAnyInput } from '../providerInfo.ts';
+import { kindText } from '../references.ts';
 import { shapesOf, sizeText } from '../sizes.ts';
-import { upstreamParameters } from '../upstream.ts';
+import { type UpstreamParameters, upstreamParameters } from '../upstream.ts';
 import { conditionsOf } from './rules.ts';
 
 /** Contradictions between the members of an entry, one sentence per problem. The members are valid by themselves. */
@@ -12,6 +14,8 @@ export function contradictions(model: Model): string[] {
       const spec = model.parameters[parameter];
       return spec ? specProblems(spec).map((problem) => `parameters.${parameter}: ${problem}`) : [];
     }),
+    ...inputProblems(model),
+    ...protocolProblems(model),
     ...ruleProblems(model),
     ...priceProblems(model),
     ...(model.typical.p90Seconds < model.typical.medianSeconds
@@ -21,17 +25,19 @@ export function contradictions(model: Model): string[] {
 }
 
 function specProblems(spec: ParameterSpec): string[] {
+  if (spec.kind === 'references') return referenceProblems(spec);
   if (spec.kind === 'range') {
     if (spec.min > spec.max) return ['min is more than max'];
     const inside = spec.default === undefined || (spec.default >= spec.min && spec.default <= spec.max);
     return inside ? [] : [`the default ${spec.default} is outside ${spec.min} to ${spec.max}`];
   }
+  if (spec.kind === 'image') return limitProblems(spec.limits);
   if (!('allowed' in spec)) return [];
   // Widened, because the checks below are the same for all types of values.
   const allowed: readonly unknown[] = spec.allowed;
   const roundsTo = 'roundsTo' in spec ? Object.entries(spec.roundsTo ?? {}) : [];
   return [
-    ...('default' in spec && !allowed.includes(spec.default)
+    ...('default' in spec && spec.default !== undefined && !allowed.includes(spec.default)
       ? [`the default ${spec.default} is not allowed`]
       : []),
     ...roundsTo.flatMap(([from, to]) => [
@@ -46,31 +52,125 @@ function specProblems(spec: ParameterSpec): string[] {
   ];
 }
 
+function referenceProblems({ takes, max }: ReferencesSpec): string[] {
+  return [
+    ...takes.flatMap((kind, index) => [
+      ...(takes.findIndex(({ type, role }) => type === kind.type && role === kind.role) < index
+        ? [`takes.${index}: ${kindText(kind, 2)} were there before`]
+        : []),
+      ...(max !== undefined && kind.max > max
+        ? [`takes.${index}: max is more than that of all references together`]
+        : []),
+    ]),
+  ];
+}
+
+function limitProblems(limits: ImageLimits | undefined): string[] {
+  const { minSide = 1, maxSide = minSide, minRatio = 1, maxRatio = minRatio } = limits ?? {};
+  return [
+    ...(minSide > maxSide ? ['limits: minSide is more than maxSide'] : []),
+    ...(minRatio > maxRatio ? ['limits: minRatio is more than maxRatio'] : []),
+  ];
+}
+
+function inputProblems({ inputs, parameters, provider }: Model): string[] {
+  const given = PARAMETERS.filter((parameter) => inputs[parameter] !== undefined);
+  if (given.length > 0 && !takesAnyInput(provider)) {
+    return [`inputs: all models of ${provider} have the same inputs; remove it`];
+  }
+  return given.flatMap((parameter) => {
+    const input = inputs[parameter];
+    const spec = parameters[parameter];
+    if (!spec) return [`inputs.${parameter}: the model does not take it`];
+    if (input === false) {
+      const isFixed = 'allowed' in spec && spec.allowed.length === 1;
+      return isFixed ? [] : [`inputs.${parameter}: a parameter with a choice of values must be sent`];
+    }
+    return input?.form !== undefined && parameter !== 'duration'
+      ? [`inputs.${parameter}.form: only duration has one`]
+      : [];
+  });
+}
+
+function protocolProblems({ protocol, provider }: Model): string[] {
+  if (protocol === undefined || hasProtocol(provider, protocol)) return [];
+  return [`protocol: ${provider} has no ${protocol}; remove it`];
+}
+
+/** A rule about references of a kind that the model does not take would always or never hold. */
+function kindProblems({ parameters }: Model, conditions: readonly ConditionSpec[]): string[] {
+  return conditions.flatMap((condition) => {
+    const { type, role } = 'given' in condition ? condition : {};
+    if (type === undefined && role === undefined) return [];
+    const fits = parameters.references?.takes.some(
+      (kind) => (type ?? kind.type) === kind.type && (role ?? kind.role) === kind.role,
+    );
+    return fits
+      ? []
+      : [`a rule speaks of references that the model does not take: ${type ?? ''} ${role ?? ''}`];
+  });
+}
+
 function ruleProblems(model: Model): string[] {
   const conditions: ConditionSpec[] = [
     ...model.rules.flatMap(conditionsOf),
     ...model.upstreamModels.map(({ when }) => when),
   ];
-  return conditions
-    .filter(({ parameter }) => !model.parameters[parameter])
-    .map(({ parameter }) => `a rule speaks of ${wireName(parameter)}, which the model does not take`);
+  return [
+    ...conditions
+      .filter(({ parameter }) => !model.parameters[parameter])
+      .map(({ parameter }) => `a rule speaks of ${wireName(parameter)}, which the model does not take`),
+    ...kindProblems(model, conditions),
+  ];
 }
 
 function priceProblems(model: Model): string[] {
+  const gaps = formatsOf(model).flatMap(({ sent, service, withVideo }) => {
+    if (lineAt(model, sent, service, withVideo)) return [];
+    const place = service === undefined ? '' : `, at ${service}`;
+    const audio = sent.generateAudio ?? 'not chosen';
+    const video = withVideo ? ', with a reference video' : '';
+    return [
+      `price.rates: nothing matches ${sent.resolution}, ${sizeText(sent)}, audio ${audio}${video}${place}`,
+    ];
+  });
+  const unbounded = videoKinds(model).some(({ limits }) => limits?.maxSeconds === undefined);
+  // What is held before a video is measured must cover it.
+  return model.price.videos && unbounded
+    ? [...gaps, 'price.videos: reference videos that are billed need limits.maxSeconds']
+    : gaps;
+}
+
+const videoKinds = ({ parameters }: Model) =>
+  (parameters.references?.takes ?? []).filter(({ type }) => type === 'video');
+
+/** Lines of the price table that never apply, because earlier ones do, or the model has no such format or service. */
+export function idleLines(model: Model): string[] {
+  const used = new Set(
+    formatsOf(model).map(({ sent, service, withVideo }) => lineAt(model, sent, service, withVideo)),
+  );
+  return model.price.rates.flatMap((line, index) =>
+    used.has(line) ? [] : [`price.rates.${index}: never applies`],
+  );
+}
+
+/** Everything that the price table is asked for. */
+function formatsOf(
+  model: Model,
+): { sent: UpstreamParameters; service: string | undefined; withVideo: boolean }[] {
   const { duration, generateAudio } = model.parameters;
   const audio = generateAudio?.allowed ?? [undefined];
+  const named = Object.keys(model.services);
+  const services = named.length > 0 ? named : [undefined];
+  const videos = videoKinds(model).length > 0 ? [false, true] : [false];
   return shapesOf(model).flatMap((shape) =>
     audio.flatMap((withAudio) => {
-      const asked = {
+      const sent = upstreamParameters(model, {
         ...shape,
         duration: duration.default,
         ...(withAudio === undefined ? {} : { generateAudio: withAudio }),
-      };
-      const sent = upstreamParameters(model, asked);
-      if (microsPerSecond(model, sent) !== undefined) return [];
-      return [
-        `price.rates: nothing matches ${sent.resolution}, ${sizeText(sent)}, audio ${withAudio ?? 'not chosen'}`,
-      ];
+      });
+      return services.flatMap((service) => videos.map((withVideo) => ({ sent, service, withVideo })));
     }),
   );
 }

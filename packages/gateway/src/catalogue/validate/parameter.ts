@@ -1,11 +1,18 @@
 import { invalidRequest } from '../../tasks/errors.ts';
 import type { Given } from '../fields.ts';
-import type { Model, ParameterSpec } from '../model.ts';
+import type { Model, ParameterSpec, ReferencesSpec } from '../model.ts';
 import { list, shown } from '../words.ts';
 import { checkLength, checkOwnVideo, checkUrl, isText } from './text.ts';
 
+/** The duration that lets the upstream decide. */
+export const AUTO_DURATION = -1 as const;
+
 /** Converts a caller's value to its stored form. Throws a 400 that names the field, the value and what is allowed. */
-export function checkParameter(model: Model, spec: ParameterSpec, given: Given): unknown {
+export function checkParameter(
+  model: Model,
+  spec: Exclude<ParameterSpec, ReferencesSpec>,
+  given: Given,
+): unknown {
   switch (spec.kind) {
     case 'choice': {
       const { value } = given;
@@ -16,15 +23,17 @@ export function checkParameter(model: Model, spec: ParameterSpec, given: Given):
     }
     case 'numbers': {
       const number = toNumber(given.value);
-      if (number !== undefined && spec.allowed.includes(number)) return number;
-      return refuse(model, given, list(spec.allowed, 'or'));
+      if (number !== undefined && (spec.allowed.includes(number) || isAuto(spec, number))) return number;
+      return refuse(model, given, list([...spec.allowed, ...autoOf(spec)], 'or'));
     }
     case 'range': {
       const number = toNumber(given.value);
+      if (number !== undefined && isAuto(spec, number)) return number;
       if (number !== undefined && Number.isInteger(number) && number >= spec.min && number <= spec.max) {
         return number;
       }
-      return refuse(model, given, `whole numbers from ${spec.min} to ${spec.max}`);
+      const words = [`whole numbers from ${spec.min} to ${spec.max}`, ...autoOf(spec)];
+      return refuse(model, given, list(words, 'or'));
     }
     case 'flag': {
       const { name, value } = given;
@@ -39,15 +48,12 @@ export function checkParameter(model: Model, spec: ParameterSpec, given: Given):
       return spec.of === 'own' ? checkOwnVideo(given) : checkUrl(given);
     case 'image':
       return checkImage(given.name, given.value);
-    case 'images': {
-      const { name, value } = given;
-      if (!Array.isArray(value) || value.length < 1 || value.length > spec.max) {
-        throw invalidRequest(`${name} must be a list of 1 to ${spec.max} images for ${model.id}.`, name);
-      }
-      return value.map((image, index) => checkImage(`${name}[${index}]`, image));
-    }
   }
 }
+
+/** `seed` has the same kind as `duration`, but -1 has no such meaning there. */
+const isAuto = (spec: object, number: number): boolean => 'auto' in spec && number === AUTO_DURATION;
+const autoOf = (spec: object): number[] => ('auto' in spec ? [AUTO_DURATION] : []);
 
 function refuse(model: Model, { name, value }: Given, allowed: string): never {
   throw invalidRequest(
@@ -63,7 +69,7 @@ function toNumber(value: unknown): number | undefined {
 }
 
 /** Refuses only what cannot be an image. It is fetched and decoded later, through the guarded fetch. */
-function checkImage(name: string, value: unknown): string {
+export function checkImage(name: string, value: unknown): string {
   if (!isText(value) || value.trim() === '') {
     throw invalidRequest(`${name} must be a URL, a data URL or the base64 of an image, as text.`, name);
   }

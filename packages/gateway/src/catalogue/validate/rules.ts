@@ -2,16 +2,30 @@ import { invalidRequest } from '../../tasks/errors.ts';
 import type { VideoRequest } from '../../tasks/request.ts';
 import { type Parameter, wireName } from '../fields.ts';
 import type { ConditionSpec, Model, RuleSpec } from '../model.ts';
+import type { KindOf } from '../references.ts';
 import { list } from '../words.ts';
 
 /** The parameters of a request that conditions refer to. Images may still be in the caller's form. */
-export type Parametrised = { readonly [P in Parameter]?: unknown } & Pick<VideoRequest, 'duration'>;
+export type Parametrised = { readonly [P in Exclude<Parameter, 'references'>]?: unknown } & Pick<
+  VideoRequest,
+  'duration'
+> & { readonly references?: readonly KindOf[] };
+
+type GivenSpec = Extract<ConditionSpec, { readonly given: boolean }>;
 
 /** Whether a condition is true of a request. */
 export function holds(condition: ConditionSpec, request: Parametrised): boolean {
   const value = request[condition.parameter];
-  if ('given' in condition) return (value !== undefined) === condition.given;
+  if ('given' in condition) return isGiven(condition, request) === condition.given;
   return condition.in.some((allowed) => allowed === value);
+}
+
+function isGiven({ parameter, type, role }: GivenSpec, request: Parametrised): boolean {
+  if (type === undefined && role === undefined) return request[parameter] !== undefined;
+  const references = request.references ?? [];
+  return references.some(
+    (one) => (type === undefined || one.type === type) && (role === undefined || one.role === role),
+  );
 }
 
 /** The conditions in a rule. */
@@ -43,17 +57,29 @@ export function ruleNotes(model: Model, request: Parametrised): string[] {
 /** A rule in plain English, for errors and for the documentation. */
 export function ruleText(rule: RuleSpec): string {
   if ('note' in rule) return `when ${conditionText(rule.when)}: ${rule.note}`;
-  const demand = `${wireName(rule.require.parameter)} ${demandText(rule.require)}`;
+  const demand = `${subjectText(rule.require)} ${demandText(rule.require)}`;
   return rule.when ? `${demand} when ${conditionText(rule.when)}` : demand;
 }
 
 function demandText(condition: ConditionSpec): string {
-  if ('given' in condition) return condition.given ? 'is required' : 'must be left out';
+  if ('given' in condition) return condition.given ? `${verb(condition)} required` : 'must be left out';
   return `must be ${list(condition.in, 'or')}`;
 }
 
+const verb = ({ parameter }: ConditionSpec): string => (parameter === 'references' ? 'are' : 'is');
+
+/** `image`, `references`, `references of type video with role source`. */
+function subjectText(condition: ConditionSpec): string {
+  const { type, role } = 'given' in condition ? condition : {};
+  return [
+    wireName(condition.parameter),
+    ...(type === undefined ? [] : [`of type ${type}`]),
+    ...(role === undefined ? [] : [`with role ${role}`]),
+  ].join(' ');
+}
+
 function conditionText(condition: ConditionSpec): string {
-  const name = wireName(condition.parameter);
-  if ('given' in condition) return condition.given ? `${name} is given` : `${name} is not given`;
+  const name = subjectText(condition);
+  if ('given' in condition) return `${name} ${verb(condition)} ${condition.given ? 'given' : 'not given'}`;
   return `${name} is ${list(condition.in, 'or')}`;
 }

@@ -1,12 +1,14 @@
-import type { EngineParts } from '../parts.ts';
+import type { EngineParts, EngineSettings } from '../parts.ts';
 import type { ClockSteps } from './clockSteps.ts';
 import { tryEach } from './eachAlone.ts';
 import { createOrphans } from './orphans.ts';
 
-/** Removes expired media and idempotency records, in small batches. */
+/** Removes expired media, events and idempotency records, in small batches. */
 export interface Retention {
   /** Removes everything that has expired. Resolves with the number of removed media objects. */
   sweep(): Promise<number>;
+  /** Removes events that have been kept for long enough. Resolves with their number. */
+  sweepEvents(): Promise<number>;
   start(): void;
   stop(): void;
 }
@@ -22,6 +24,7 @@ const BATCH = 100;
 const PENDING_MS = 86_400_000;
 
 interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'clock' | 'timers' | 'log'> {
+  readonly settings: Pick<EngineSettings, 'eventRetentionMs'>;
   /** Whether this node is the leader, which sweeps for all nodes. */
   readonly leads: () => boolean;
   readonly clockSteps: ClockSteps;
@@ -33,6 +36,7 @@ export function createRetention({
   clock,
   timers,
   log,
+  settings,
   leads,
   clockSteps,
 }: RetentionParts): Retention {
@@ -97,10 +101,20 @@ export function createRetention({
     cancels.set(name, cancel);
   }
 
+  async function sweepEvents(): Promise<number> {
+    let removed = 0;
+    for (let batch = BATCH; batch === BATCH && !isOver(); removed += batch) {
+      batch = await store.removeEvents(clock.now(), settings.eventRetentionMs, BATCH);
+    }
+    return removed;
+  }
+
   return {
     sweep,
+    sweepEvents,
     start() {
       repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
+      repeat('old events', SWEEP_MS, SWEEP_MS, sweepEvents);
       repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(isOver));
       // Each node has a disk of its own.
       repeat('leftovers', FIRST_ORPHANS_MS, ORPHANS_MS, orphans.leftovers, () => true);

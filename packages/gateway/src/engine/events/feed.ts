@@ -17,6 +17,11 @@ export interface Feed {
   /** Subscribes to the changes of one task by any node. An older version never follows a newer one. Returns a function that unsubscribes. */
   onTask(taskId: string, listener: (change: Change) => void): () => void;
 
+  /** The progress of a task of another node has changed. */
+  progressedRemotely(taskId: string): void;
+  /** Subscribes to that. Returns a function that unsubscribes. */
+  onProgress(taskId: string, listener: () => void): () => void;
+
   /** This node is about to write the task. Until the write is published, the stored task may be newer than cached copies. */
   invalidate(taskId: string): void;
   /** Other nodes changed these tasks. Caches are invalidated at once; listeners are notified once the tasks have been read. */
@@ -45,6 +50,7 @@ export function createFeed(others?: RemoteReader): Feed {
   const changeListeners = new Set<(change: Change) => void>();
   const cacheListeners = new Set<(taskId: string | undefined) => void>();
   const watched = new Map<string, Watched>();
+  const progress = new Map<string, Set<() => void>>();
 
   const reads = others
     ? createRemoteReads({
@@ -88,6 +94,17 @@ export function createFeed(others?: RemoteReader): Feed {
       return () => {
         listeners.delete(listener);
         if (listeners.size === 0 && watched.get(taskId)?.listeners === listeners) watched.delete(taskId);
+      };
+    },
+    progressedRemotely(taskId) {
+      for (const listener of [...(progress.get(taskId) ?? [])]) listener();
+    },
+    onProgress(taskId, listener) {
+      const listeners = progress.get(taskId) ?? new Set();
+      progress.set(taskId, listeners.add(listener));
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0 && progress.get(taskId) === listeners) progress.delete(taskId);
       };
     },
     invalidate: notifyCaches,

@@ -84,6 +84,7 @@ export function shareProgress({
         expectedAt: now + remainingMs,
         lookAt: now + (lookInMs ?? remainingMs),
       });
+      feed.progressedRemotely(id);
     }
   });
   feed.onInvalidate((id) => {

@@ -2,7 +2,6 @@ import type { MediaStat, Probe } from '../../media/media.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { pause } from '../../time/pause.ts';
 import type { EngineParts } from '../parts.ts';
-import { type PosterMemory, stagePoster } from './poster.ts';
 
 /** A video that is in the storage, and what was measured of it. */
 export interface Measured {
@@ -11,11 +10,10 @@ export interface Measured {
   readonly bytes: number;
   readonly probe: Probe;
   readonly sha256: string;
-  readonly hasPoster: boolean;
 }
 
 /** What one process remembers between its tries to find a stored video. */
-export interface SearchMemory extends PosterMemory {
+export interface SearchMemory {
   /** `some`: an earlier driver may have stored the video already. `unknown`: the storage could not be read. */
   earlier: 'none' | 'some' | 'unknown';
 }
@@ -31,7 +29,6 @@ export function createStoredSearch(parts: SearchParts) {
   /** Looks for a video that an earlier driver stored without recording the transition. */
   async function findStored(
     video: MediaRow,
-    poster: MediaRow,
     memory: SearchMemory,
     signal: AbortSignal,
   ): Promise<Measured | undefined> {
@@ -41,7 +38,7 @@ export function createStoredSearch(parts: SearchParts) {
     try {
       const row = (await withTimeout(() => store.media(video.id), signal)) ?? video;
       const stat = await withTimeout(() => storage.stat(row.storageKey), signal);
-      const measured = stat && (await measureStored(row, poster, stat, memory));
+      const measured = stat && (await measureStored(row, stat));
       if (!measured) memory.earlier = 'none';
       return measured;
     } catch (error) {
@@ -70,7 +67,7 @@ export function createStoredSearch(parts: SearchParts) {
   }
 
   /** Undefined if the object is damaged; then the video is downloaded again. */
-  function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: SearchMemory) {
+  function measureStored(video: MediaRow, { bytes }: MediaStat) {
     return storage.withLocalFile(video.storageKey, async (path): Promise<Measured | undefined> => {
       const sha256 = await inspector.digest(path);
       const verdict = await inspector.probe(path);
@@ -83,10 +80,8 @@ export function createStoredSearch(parts: SearchParts) {
         );
         return undefined;
       }
-      const posterWrite = await stagePoster(parts, path, poster, memory);
-      await store.putMedia(posterWrite ? [video, poster] : [video]);
-      await posterWrite?.commit();
-      return { stored: video, bytes, sha256, probe: verdict.probe, hasPoster: posterWrite !== undefined };
+      await store.putMedia([video]);
+      return { stored: video, bytes, sha256, probe: verdict.probe };
     });
   }
 

@@ -2,14 +2,13 @@ import { anotherKey } from '../../media/key.ts';
 import { type MediaWrite, type Probe, StoredWrong } from '../../media/media.ts';
 import { videoLimitOf } from '../../media/videoLimit.ts';
 import type { MediaRow } from '../../store/store.ts';
-import { isTerminal, type Task, type TaskResult } from '../../tasks/task.ts';
+import { isTerminal, type Rate, type Task, type TaskResult } from '../../tasks/task.ts';
 import type { EngineParts } from '../parts.ts';
 import { createStoredSearch, type Measured, type SearchMemory } from './findStored.ts';
-import { stagePoster } from './poster.ts';
 import { asMp4 } from './remux.ts';
 import { createStaging, type OpenVideo, type StagingMemory } from './staging.ts';
 
-/** Brings one video into our storage: rows, bytes, poster. */
+/** Brings one video into our storage: its row and its bytes. */
 export interface Ingest {
   /**
    * Fetches the missing bytes with `open`, probes the file on this machine, and moves it into the storage. Neither the database nor
@@ -19,14 +18,13 @@ export interface Ingest {
 }
 
 /** What one process remembers between its tries to ingest a video. */
-export interface IngestMemory extends StagingMemory, SearchMemory {
-  posterStored: boolean;
-}
+export interface IngestMemory extends StagingMemory, SearchMemory {}
 
 export interface Ingested {
   readonly result: Omit<TaskResult, 'costMicros'>;
-  /** Price per second of the delivered format in micro-units, if it differs from the requested one and has its own price. */
-  readonly microsPerSecond?: number;
+  /** The rate of what was delivered, if known. */
+  readonly rate?: Rate;
+  /** The row of the video, and that of its poster, which is made once the task has succeeded. */
   readonly media: readonly MediaRow[];
 }
 
@@ -52,18 +50,23 @@ export function createIngest(parts: IngestParts): Ingest {
     const video = rowOf(task, 'video', clock.now());
     const poster = rowOf(task, 'poster', clock.now());
     const measured =
-      (await findStored(video, poster, memory, signal)) ??
-      (await fetched(video, poster, { open, maxBytes: maxBytesOf(task) }, memory, signal));
-    const { stored, bytes, probe, sha256, hasPoster } = measured;
+      (await findStored(video, memory, signal)) ??
+      (await fetched(video, { open, maxBytes: maxBytesOf(task) }, memory, signal));
+    const { stored, bytes, probe, sha256 } = measured;
     const { width, height, audioCodec } = probe;
-    const microsPerSecond = deliveredRate(task, { width, height, audio: audioCodec !== undefined });
-    warnOfDifferences(log, task, probe, microsPerSecond);
+    const rate = deliveredRate(task, {
+      width,
+      height,
+      audio: audioCodec !== undefined,
+      seconds: probe.duration,
+    });
+    warnOfDifferences(log, task, probe, rate);
     const expiresAt = clock.now() + settings.retentionMs;
     return {
-      ...(microsPerSecond === undefined ? {} : { microsPerSecond }),
+      ...(rate === undefined ? {} : { rate }),
       result: {
         videoId: video.id,
-        ...(hasPoster ? { posterId: poster.id } : {}),
+        posterId: poster.id,
         bytes,
         sha256,
         duration: probe.duration,
@@ -71,11 +74,12 @@ export function createIngest(parts: IngestParts): Ingest {
         height: probe.height,
         videoCodec: probe.videoCodec,
         ...(probe.audioCodec ? { audioCodec: probe.audioCodec } : {}),
+        ...(probe.contentCredentials ? { contentCredentials: probe.contentCredentials } : {}),
         expiresAt,
       },
       media: [
         { ...stored, state: 'present' as const, bytes, sha256, expiresAt },
-        ...(hasPoster ? [{ ...poster, state: 'present' as const, expiresAt }] : []),
+        { ...poster, expiresAt },
       ],
     };
   }
@@ -84,31 +88,18 @@ export function createIngest(parts: IngestParts): Ingest {
 
   async function fetched(
     video: MediaRow,
-    poster: MediaRow,
     { open, maxBytes }: { open: OpenVideo; maxBytes: number },
     memory: IngestMemory,
     signal: AbortSignal,
   ): Promise<Measured> {
     const staged = await staging.fetch(video.storageKey, open, maxBytes, memory);
     const { write, ...measured } = await asMp4(parts, video.storageKey, staged);
-    const posterWrite = memory.posterStored
-      ? undefined
-      : await stagePoster(parts, write.path, poster, memory);
     // If this process was paused or lost its lease, another node may have stored and announced the video already.
     signal.throwIfAborted();
     if (!cluster.hasLease()) throw new Error('the lease was lost before the video was stored');
-    if (posterWrite) {
-      // The row before its object, so that the sweep finds what a crash leaves behind.
-      await store.putMedia([poster]);
-      await posterWrite.commit();
-      memory.posterStored = true;
-    } else if (!memory.posterStored) {
-      // The repair makes the poster later, from the stored video, for a row that is still pending.
-      await store.putMedia([poster]);
-    }
     const { bytes, sha256 } = measured;
     const stored = await storeMeasured({ store, log }, write, { ...video, bytes, sha256 });
-    return { stored, ...measured, hasPoster: memory.posterStored };
+    return { stored, ...measured };
   }
 
   return { ingest };
@@ -142,19 +133,15 @@ export async function storeMeasured(
 }
 
 /** Logs where the delivered video differs from the requested one. */
-function warnOfDifferences(
-  log: IngestParts['log'],
-  task: Task,
-  probe: Probe,
-  microsPerSecond: number | undefined,
-): void {
-  const { width, height, duration, generateAudio } = task.request;
+function warnOfDifferences(log: IngestParts['log'], task: Task, probe: Probe, rate: Rate | undefined): void {
+  const { width, height, duration, autoDuration, generateAudio } = task.request;
+  const difference = probe.duration - duration;
   const isSilent = generateAudio === true && probe.audioCodec === undefined;
   if (
     !isSilent &&
     probe.width === width &&
     probe.height === height &&
-    Math.abs(probe.duration - duration) < 0.5
+    (autoDuration ? difference : Math.abs(difference)) < 0.5
   )
     return;
   log.warn(
@@ -169,7 +156,7 @@ function warnOfDifferences(
         audioCodec: probe.audioCodec,
       },
       price: task.price.microsPerSecond,
-      ...(microsPerSecond === undefined ? {} : { charged: microsPerSecond }),
+      ...(rate === undefined ? {} : { charged: rate.microsPerSecond }),
     },
     'the upstream delivered another size, duration or sound than asked for',
   );

@@ -43,8 +43,17 @@ export async function asMp4(parts: RemuxingParts, key: string, staged: StagedVid
   const sha256 = await inspector.digest(write.path);
   await write.writeNote({ total: write.partial, sha256, probe: made });
   const { container, videoCodec, audioCodec } = staged.probe;
+  const { contentCredentials } = made;
   log.info(
-    { event: 'video.remuxed', key, container, videoCodec, audioCodec, bytes: write.partial },
+    {
+      event: 'video.remuxed',
+      key,
+      container,
+      videoCodec,
+      audioCodec,
+      contentCredentials,
+      bytes: write.partial,
+    },
     'the upstream delivered another container than MP4; it was remuxed',
   );
   return { write: replacing(staged.write, write, key), bytes: write.partial, sha256, probe: made };
@@ -60,7 +69,12 @@ async function remux(
   const verdict = await inspector.remux(write.path, beside.path);
   if (!verdict.ok) return new DamagedVideo({ ...verdict, detail: `${given}: ${verdict.detail}` });
   const made = await inspector.probe(beside.path);
-  if (made.ok && isSame(probe, made.probe)) return made.probe;
+  if (made.ok && isSame(probe, made.probe)) {
+    // Their signature is about the bytes of the other container, so FFmpeg leaves them out.
+    return probe.contentCredentials === 'present'
+      ? { ...made.probe, contentCredentials: 'broken' }
+      : made.probe;
+  }
   const found = made.ok ? JSON.stringify(made.probe) : made.detail;
   return new DamagedVideo({
     ok: false,

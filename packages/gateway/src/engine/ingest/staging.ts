@@ -4,6 +4,7 @@ import type { BadVerdict, VideoProblem } from '../../media/inspect/probe.job.ts'
 import type { MediaWrite, Probe } from '../../media/media.ts';
 import { isMachineTrouble } from '../../net/machineTrouble.ts';
 import { NotResumable, type OpenedResult } from '../../providers/provider.ts';
+import { CONTENT_CREDENTIALS } from '../../tasks/task.ts';
 import type { EngineParts } from '../parts.ts';
 
 /**
@@ -75,6 +76,7 @@ export const PROBE = z.object({
   videoCodec: z.string(),
   audioCodec: z.string().exactOptional(),
   fps: z.number(),
+  contentCredentials: z.enum(CONTENT_CREDENTIALS).exactOptional(),
 });
 const NOTE = z.object({
   /** Length of the complete video, once known, and the upstream's version of it (such as an ETag). */
@@ -159,13 +161,14 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
 
   /** Probes a complete file and computes its digest. */
   async function look(write: MediaWrite, note: Note, memory: StagingMemory): Promise<StagedVideo> {
-    const verdict = await inspector.probe(write.path);
+    // Side by side, because clients wait for both.
+    const [verdict, sha256] = await Promise.all([inspector.probe(write.path), inspector.digest(write.path)]);
     if (!verdict.ok) {
       // A resumed download would keep the damage.
       await write.abandon();
       throw new DamagedVideo(verdict);
     }
-    const checked = { sha256: await inspector.digest(write.path), probe: verdict.probe };
+    const checked = { sha256, probe: verdict.probe };
     await write.writeNote({ ...note, checked });
     memory.verified = true;
     return { write, bytes: write.partial, ...checked };

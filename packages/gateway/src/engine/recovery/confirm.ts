@@ -1,8 +1,9 @@
 import { type Event, move } from '../../tasks/lifecycle.ts';
-import { pause } from '../../time/pause.ts';
+import { later } from '../../time/clock.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
+import { createStoreRetry } from '../storeRetry.ts';
 
 /**
  * Stores the upstream id of a submission, for this node or for the one that drives the task by now. `attempt` is the number of the
@@ -23,9 +24,9 @@ interface ConfirmParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 't
   readonly stopping: AbortSignal;
 }
 
-/** Tries to store an upstream id that only this node knows, and the delay after a failed one (milliseconds): half an hour in total. */
-const TRIES = 1800;
-export const CONFIRM_AGAIN_MS = 1000;
+/** How long it is tried to store an upstream id that only this node knows, and the most time between two tries. Milliseconds. */
+const CONFIRM_MS = 1_800_000;
+export const CONFIRM_AGAIN_MS = 5000;
 
 export function createConfirm({
   activeTasks,
@@ -36,6 +37,9 @@ export function createConfirm({
   log,
   stopping,
 }: ConfirmParts): Confirm {
+  const retry = createStoreRetry(timers, log);
+  stopping.addEventListener('abort', retry.stop);
+
   /** Writes the id into the stored task. False if the task was written by another node meanwhile. */
   async function write(id: string, attempt: number, confirmed: SubmitConfirmed): Promise<boolean> {
     const about = { task: id, upstreamId: confirmed.upstreamId };
@@ -71,17 +75,15 @@ export function createConfirm({
   async function confirmForOwner(id: string, attempt: number, event: SubmitConfirmed): Promise<void> {
     // Whether work has started is left to the driver, which may still report an earlier state to clients.
     const confirmed = { ...event, working: false };
-    for (let tries = 0; tries < TRIES && !(tries > 0 && stopping.aborted); tries++) {
+    const until = later(timers.monotonic(), CONFIRM_MS);
+    do {
       try {
-        if (await write(id, attempt, confirmed)) return;
-      } catch (error) {
-        log.warn(
-          { event: 'task.confirm_failed', task: id, upstreamId: event.upstreamId, err: error },
-          'cannot record the upstream id of a task; retrying',
-        );
-        await pause(timers, CONFIRM_AGAIN_MS, stopping);
+        if (await write(id, attempt, confirmed)) break;
+      } catch (err) {
+        await retry.wait(id, { event: 'task.confirm_failed', transition: event.type, err });
       }
-    }
+    } while (!stopping.aborted && timers.monotonic() < until);
+    retry.ended(id);
   }
 
   return async (active, attempt, upstreamId, working) => {

@@ -1,3 +1,4 @@
+import type { Account } from '../../providers/account.ts';
 import type { FindOutcome, Provider, UnknownSubmission } from '../../providers/provider.ts';
 import { SETTLED_MS } from '../../providers/search/judge.ts';
 import { type Moment, msBetween } from '../../time/clock.ts';
@@ -24,7 +25,7 @@ export interface SubmissionSearch {
    * may still be alive and waiting for the response. Resolves with undefined if the search ended early: the id was stored by others, or
    * late; another node drives the task; or the gateway stops.
    */
-  find(active: ActiveTask, provider: Provider, sent?: Sent): Promise<FindOutcome | undefined>;
+  find(active: ActiveTask, account: Account, sent?: Sent): Promise<FindOutcome | undefined>;
 }
 
 interface SearchParts
@@ -105,9 +106,12 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
   async function searchAll(
     active: ActiveTask,
     lost: UnknownSubmission,
-    provider: Provider,
+    { provider, member }: Account,
     signal: AbortSignal,
   ): Promise<FindOutcome | undefined> {
+    // A server that fails for as long as its fleet waits has lost the job, if it had it.
+    const patienceMs = member?.lostAfterMs ?? Number.POSITIVE_INFINITY;
+    const began = timers.monotonic();
     let searches = 0;
     for (let delayIndex = 0; searches < LOOK_AGAIN_MS.length; delayIndex++) {
       const wait = LOOK_AGAIN_MS[Math.min(delayIndex, LOOK_AGAIN_MS.length - 1)] ?? 0;
@@ -133,19 +137,20 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
           },
           'searching for a lost submission failed',
         );
-        // An error says nothing about the submission: it is retried until the task's deadline.
-        if (timers.monotonic() > active.deadline) return UNKNOWN;
+        // An error says nothing about the submission: it is retried until the task's deadline, or as long as its fleet waits.
+        const now = timers.monotonic();
+        if (now > active.deadline || msBetween(began, now) >= patienceMs) return UNKNOWN;
       }
     }
     return UNKNOWN;
   }
 
   return {
-    async find(active, provider, sent) {
+    async find(active, account, sent) {
       if (!activeTasks.drives(active)) return undefined;
       const lost = lostOf(active, sent ?? {});
       const signal = AbortSignal.any([parts.stopping, phaseSignal(active)]);
-      if (provider.find) return searchAll(active, lost, provider, signal);
+      if (account.provider.find) return searchAll(active, lost, account, signal);
       if (!sent && cluster.shared) {
         // The upstream has no search, but the node that submitted it may be alive and store the id when it gets it.
         await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, signal);

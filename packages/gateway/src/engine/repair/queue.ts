@@ -8,7 +8,7 @@ import type { Repair } from './repair.ts';
 /** Repairs damaged files a few at a time, and decides when a failed repair is tried again or given up. */
 export interface RepairQueue {
   /** Starts a repair, unless one is running or the file has to wait for its next try. */
-  add(row: MediaRow): void;
+  add(row: RowName): void;
   /** Number of files that this node has repaired. */
   readonly repaired: number;
   /** Forgets files that could have been tried again for `ms` milliseconds. Does nothing while a repair is running. */
@@ -19,14 +19,15 @@ export interface RepairQueue {
 
 interface QueueParts {
   readonly repair: Repair;
+  /** Files repaired concurrently. */
+  readonly concurrency: number;
   readonly timers: Timers;
   readonly log: Log;
   /** Aborts repairs in progress, and stops new ones. */
   readonly signal: AbortSignal;
 }
 
-/** Files repaired concurrently, tries per file, and the delay after the first try, which doubles (milliseconds). */
-const AT_A_TIME = 2;
+/** Tries per file, and the delay after the first try, which doubles (milliseconds). */
 const MAX_TRIES = 6;
 const RETRY_MS = 60_000;
 /** A file that was given up is tried once more after this time: its account may be configured again. Milliseconds. */
@@ -34,14 +35,14 @@ const GIVEN_UP_MS = 86_400_000;
 /** Timeout of one try. Milliseconds. */
 const TRY_MS = 1_800_000;
 
-export function createRepairQueue({ repair, timers, log, signal }: QueueParts): RepairQueue {
+export function createRepairQueue({ repair, concurrency, timers, log, signal }: QueueParts): RepairQueue {
   /** By row id: this process's tries, and when the next one is allowed. */
   const tries = new Map<string, { tries: number; at: Moment; waitMs: number }>();
   const underWay = new Map<string, Promise<void>>();
-  const limit = pLimit(AT_A_TIME);
+  const limit = pLimit(concurrency);
   let repaired = 0;
 
-  function add(row: MediaRow): void {
+  function add(row: RowName): void {
     if (signal.aborted || underWay.has(row.id)) return;
     const last = tries.get(row.id);
     if (last && msBetween(last.at, timers.monotonic()) < last.waitMs) return;
@@ -49,7 +50,7 @@ export function createRepairQueue({ repair, timers, log, signal }: QueueParts): 
     underWay.set(row.id, work);
   }
 
-  async function tryOnce(row: MediaRow): Promise<void> {
+  async function tryOnce(row: RowName): Promise<void> {
     if (signal.aborted) return;
     const before = tries.get(row.id)?.tries ?? 0;
     try {
@@ -70,7 +71,7 @@ export function createRepairQueue({ repair, timers, log, signal }: QueueParts): 
     }
   }
 
-  function giveUp(row: MediaRow, why: string): void {
+  function giveUp(row: RowName, why: string): void {
     tries.set(row.id, { tries: MAX_TRIES, at: timers.monotonic(), waitMs: GIVEN_UP_MS });
     log.error({ event: 'media.lost', ...namesOf(row), why }, 'a damaged file cannot be repaired');
   }
@@ -91,8 +92,11 @@ export function createRepairQueue({ repair, timers, log, signal }: QueueParts): 
   };
 }
 
+/** What names a row. */
+type RowName = Pick<MediaRow, 'id' | 'kind' | 'taskId'> & Partial<Pick<MediaRow, 'storageKey'>>;
+
 /** What log lines say about a row. */
-export const namesOf = ({ id, kind, taskId, storageKey }: MediaRow) => ({
+export const namesOf = ({ id, kind, taskId, storageKey }: RowName) => ({
   media: id,
   kind,
   task: taskId,

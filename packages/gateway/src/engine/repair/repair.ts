@@ -3,19 +3,20 @@ import type { AccountState } from '../../limits/account.ts';
 import { anotherKey } from '../../media/key.ts';
 import type { MediaWrite } from '../../media/media.ts';
 import type { VerifiedMedia } from '../../media/verified.ts';
+import { NativeJobError } from '../../native/errors.ts';
 import type { Handle, OpenedResult, Provider } from '../../providers/provider.ts';
 import type { MediaRow } from '../../store/store.ts';
-import { move } from '../../tasks/lifecycle.ts';
+import { move, type StoredFiles } from '../../tasks/lifecycle.ts';
 import type { Task, TaskResult, UpstreamResult } from '../../tasks/task.ts';
 import { asMp4 } from '../ingest/remux.ts';
 import { atMost, type StagedVideo } from '../ingest/staging.ts';
 import { handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
 
-/** Repairs stored files: videos from the upstream that made them, posters from their videos. */
+/** Repairs stored files: videos from the upstream that made them, posters from their videos. The first poster is made here, too. */
 export interface Repair {
-  /** One try. `hopeless`: no later try can succeed. Throws if a later try may. */
-  repairRow(row: MediaRow, signal: AbortSignal): Promise<'repaired' | 'settled' | 'hopeless'>;
+  /** One try. `settled`: nothing was damaged. `hopeless`: no later try can succeed. Throws if a later try may. */
+  repairRow(row: Pick<MediaRow, 'id'>, signal: AbortSignal): Promise<'repaired' | 'settled' | 'hopeless'>;
 }
 
 interface RepairParts
@@ -24,22 +25,39 @@ interface RepairParts
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
-type Repaired = Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
 type Result = Task & { readonly result: TaskResult };
 
 export function createRepair(parts: RepairParts): Repair {
   const { store, storage, inspector, feed, clock, settings, log, media, accountStates } = parts;
 
-  /** Replaces the stored row with `row`. If the task was changed meanwhile, removes the new object and throws. */
-  async function swap(task: Task, before: MediaRow, row: MediaRow, result: Repaired): Promise<void> {
+  /** False if the task was deleted or the row `before` was changed meanwhile. */
+  async function record(
+    task: Task,
+    { before, rows }: { readonly before: MediaRow; readonly rows: readonly MediaRow[] },
+    result: StoredFiles,
+    again = true,
+  ): Promise<boolean> {
     const repaired = move(task, { type: 'media_repaired', result }, clock.now());
+    if (!repaired) return false;
+    if (await store.commit(repaired, rows)) {
+      // Not a transition: only the task's cached answer changes.
+      feed.publish({ task: repaired.task, transition: false });
+      return true;
+    }
+    // The other file of the task may have been made or repaired at the same time.
+    const [stored, row] = await Promise.all([store.task(task.id), store.media(before.id)]);
+    const isSame = row?.state === before.state && row.storageKey === before.storageKey;
+    return again && isSame && stored !== undefined && record(stored, { before, rows }, result, false);
+  }
+
+  /** Replaces the stored row with `row`. If the task was changed meanwhile, removes the new object and throws. */
+  async function swap(task: Task, before: MediaRow, row: MediaRow, result: StoredFiles): Promise<void> {
     const isSame = row.storageKey === before.storageKey;
-    if (!repaired || !(await store.commit(repaired, [{ ...row, state: 'present' }]))) {
-      if (!isSame) await storage.remove(row.storageKey);
+    if (!(await record(task, { before, rows: [{ ...row, state: 'present' }] }, result))) {
+      // The row of a task that was deleted is gone, too.
+      if (!isSame || !(await store.media(row.id))) await storage.remove(row.storageKey);
       throw new Error(`task ${task.id} was changed while its media was repaired`);
     }
-    // Not a transition: only the task's cached answer changes.
-    feed.publish({ task: repaired.task, transition: false });
     if (isSame) return;
     await storage.remove(before.storageKey).catch((error) => {
       log.warn(
@@ -84,23 +102,29 @@ export function createRepair(parts: RepairParts): Repair {
   async function repairPoster(task: Result, row: MediaRow) {
     const video = await store.media(task.result.videoId);
     if (video?.state !== 'present') return 'hopeless';
-    const damage = await media.verify(video);
-    if (damage) throw new Error(`the video of the poster is damaged: ${damage.detail}`);
     const storageKey = row.state === 'damaged' ? anotherKey(row.storageKey) : row.storageKey;
-    const facts = await storage.withLocalFile(video.storageKey, async (videoPath) => {
-      let made: { bytes: number; sha256: string } | undefined;
+    const made = storage.withLocalFile(video.storageKey, async (videoPath) => {
+      if (video.sha256 !== undefined && (await inspector.digest(videoPath)) !== video.sha256)
+        throw new Error('the video of the poster is damaged');
+      let facts: { bytes: number; sha256: string } | undefined;
       await inspector.poster(videoPath, async (path) => {
         const write = await storage.write(storageKey);
         const bytes = await write.append(createReadStream(path), 0);
-        made = { bytes, sha256: await inspector.digest(path) };
+        facts = { bytes, sha256: await inspector.digest(path) };
         await write.commit();
       });
-      return made;
+      return facts;
+    });
+    const facts = await made.catch(async (error) => {
+      // The video has no usable frame, so no answer may link to one.
+      if (error instanceof NativeJobError && row.state === 'pending')
+        await record(task, { before: row, rows: [] }, { posterId: undefined });
+      throw error;
     });
     if (!facts) throw new Error('no poster was made');
     const kept = video.expiresAt === undefined ? {} : { expiresAt: video.expiresAt };
     await swap(task, row, { ...row, ...kept, storageKey, ...facts }, { posterId: row.id });
-    return 'repaired';
+    return row.state === 'damaged' ? 'repaired' : 'settled';
   }
 
   return {

@@ -2,11 +2,12 @@ import type { AccountState } from '../../limits/account.ts';
 import type { Damage, VerifiedMedia } from '../../media/verified.ts';
 import { createVerifiedMedia } from '../../media/verified.ts';
 import type { MediaRow } from '../../store/store.ts';
+import type { Change } from '../events/feed.ts';
 import type { EngineParts } from '../parts.ts';
 import { createRepairQueue, namesOf } from './queue.ts';
 import { createRepair } from './repair.ts';
 
-/** Finds damaged files in the storage and repairs them where that is possible. */
+/** Makes the posters of finished videos, finds damaged files in the storage and repairs them where that is possible. */
 export interface MediaScrub {
   /** Reads stored files, and reports damage to the scrub. */
   readonly media: VerifiedMedia<MediaRow>;
@@ -32,12 +33,17 @@ interface MediaScrubParts
 const LOOK_MS = 60_000;
 /** Rows per search; the next one continues after them. */
 const BATCH = 100;
-/** A poster whose row has been pending for longer than this is missing. Milliseconds. */
-const POSTER_MS = 300_000;
+/** A poster whose row has been pending for longer than this was not made when its task succeeded. Milliseconds. */
+const POSTER_MS = 60_000;
+/** Damaged files repaired concurrently, each perhaps with a download. */
+const REPAIRS = 2;
+/** Posters made concurrently. The checker of videos that clients wait for stays free. */
+const POSTERS = 1;
 /** Minimum interval between two verifications of the same file. Milliseconds. */
 const CHECK_MS = 86_400_000;
+
 export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
-  const { store, storage, clock, timers, settings, log, leads } = parts;
+  const { store, storage, feed, clock, timers, settings, log, leads } = parts;
   const cancels = new Set<() => void>();
   const stopping = new AbortController();
   let after = '';
@@ -65,19 +71,23 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
         ),
       ),
   });
-  const queue = createRepairQueue({
-    repair: createRepair({ ...parts, media }),
-    timers,
-    log,
-    signal: stopping.signal,
-  });
+  const queueing = { repair: createRepair({ ...parts, media }), timers, log, signal: stopping.signal };
+  const queue = createRepairQueue({ ...queueing, concurrency: REPAIRS });
+  const posters = createRepairQueue({ ...queueing, concurrency: POSTERS });
+
+  /** Clients do not wait for the poster of a video, which takes longer than all checks. */
+  const makePoster = ({ task, transition }: Change): void => {
+    const { result, deletedAt } = task;
+    if (transition && result?.posterId !== undefined && deletedAt === undefined)
+      posters.add({ id: result.posterId, taskId: task.id, kind: 'poster' });
+  };
 
   /** Searches the next rows to repair: damage that other nodes found, and posters that could not be stored. */
   async function look(): Promise<void> {
     const rows = await store.mediaToRepair(clock.now() - POSTER_MS, after, BATCH);
     after = rows.length === BATCH ? (rows.at(-1)?.id ?? '') : '';
     for (const row of rows) queue.add(row);
-    if (after === '') queue.forgetOld(CHECK_MS);
+    if (after === '') for (const each of [queue, posters]) each.forgetOld(CHECK_MS);
   }
 
   async function scrub(): Promise<void> {
@@ -114,6 +124,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
       return queue.repaired;
     },
     start() {
+      cancels.add(feed.onChange(makePoster));
       every(LOOK_MS, 'looking for damaged media', look);
       if (settings.scrubIntervalMs > 0) every(settings.scrubIntervalMs, 'checking stored media', scrub);
     },
@@ -121,7 +132,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
       stopping.abort();
       media.close();
       for (const cancel of cancels) cancel();
-      await queue.idle();
+      await Promise.all([queue.idle(), posters.idle()]);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { AccountState } from '../../limits/account.ts';
 import type { Waiter } from '../../limits/admission.ts';
 import { SendRefused, UpstreamError } from '../../providers/provider.ts';
 import { newId } from '../../tasks/ids.ts';
+import type { TaskError } from '../../tasks/reasons.ts';
 import { msBetween } from '../../time/clock.ts';
 import type { AccountPool } from '../accountPool.ts';
 import { type ActiveTask, leaveUpstream, sleep } from '../activeTask.ts';
@@ -10,9 +11,9 @@ import type { Intent, Stage, StageOutcome } from '../drive.ts';
 import type { EngineParts } from '../parts.ts';
 import { NoPlace } from '../transitions.ts';
 import type { Cancellation } from './cancel.ts';
-import { expiredWaiting, waitingFor } from './waiting.ts';
+import { expiredWaiting, retired, waitingFor } from './waiting.ts';
 
-interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers' | 'log'> {
+interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'clock' | 'timers' | 'log'> {
   readonly activeTasks: ActiveTasks;
   readonly pool: AccountPool;
   readonly cancellation: Cancellation;
@@ -21,10 +22,13 @@ interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers' | 'log
 
 /** The stage of an accepted task: waits for a place on an account, and stores the intent to submit. */
 export function createAdmit(parts: AdmitParts): Stage {
-  const { activeTasks, pool, cancellation, timers, log } = parts;
+  const { activeTasks, pool, cancellation, clock, timers, log } = parts;
   const { admission } = pool;
 
-  /** Waits for a place until the deadline. Undefined if the task was woken first. */
+  /** Milliseconds until the task's model ends at the last account that serves it. */
+  const servedFor = ({ task }: ActiveTask): number => pool.servedUntil(task) - clock.now();
+
+  /** Waits for a place until the deadline or the end of the model. Undefined if the task was woken first. */
   function waitForPlace(active: ActiveTask): Promise<AccountState | undefined> {
     return new Promise((resolve) => {
       const end = (account?: AccountState) => {
@@ -38,7 +42,8 @@ export function createAdmit(parts: AdmitParts): Stage {
         admission.remove(waiter);
         end();
       };
-      const cancelTimer = timers.after(msBetween(timers.monotonic(), active.deadline), wake);
+      const leftMs = Math.min(msBetween(timers.monotonic(), active.deadline), servedFor(active));
+      const cancelTimer = timers.after(leftMs, wake);
       active.wake = wake;
       admission.enqueue(waiter, active.hadTurn);
     });
@@ -50,7 +55,7 @@ export function createAdmit(parts: AdmitParts): Stage {
    */
   async function intend(active: ActiveTask, account: AccountState): Promise<Intent | undefined> {
     const upstreamModel = parts.upstreamModel(account.account, active.task);
-    const { provider } = account.account;
+    const { provider, member } = account.account;
     // Read before the intent is stored: a search finds jobs younger than this time, not older ones. Without it, another node could never
     // say that the upstream does not have the job.
     const intendedThereAt = provider.find && (await provider.upstreamTime?.());
@@ -62,6 +67,7 @@ export function createAdmit(parts: AdmitParts): Stage {
       {
         type: 'submit_intended',
         accountId: account.account.id,
+        ...(member ? { server: member.server } : {}),
         idempotencyKey: newId(),
         upstreamModel,
         ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
@@ -71,8 +77,7 @@ export function createAdmit(parts: AdmitParts): Stage {
     return task && { task, account, madeAt };
   }
 
-  async function expire(active: ActiveTask): Promise<void> {
-    const error = expiredWaiting(waitingFor(pool.serving(active.task), true));
+  async function expire(active: ActiveTask, error: TaskError): Promise<void> {
     const failed = { type: 'failed', error, outcome: 'expired' } as const;
     await activeTasks.apply(active, failed, { retryUntilWritten: true, only: 'accepted' });
   }
@@ -94,7 +99,11 @@ export function createAdmit(parts: AdmitParts): Stage {
       return undefined;
     }
     if (now >= active.deadline) {
-      await expire(active);
+      await expire(active, expiredWaiting(waitingFor(pool.serving(active.task), true)));
+      return undefined;
+    }
+    if (servedFor(active) <= 0) {
+      await expire(active, retired(active.task));
       return undefined;
     }
     if (active.retryAt !== undefined && active.retryAt > now) {

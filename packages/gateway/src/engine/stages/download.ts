@@ -1,7 +1,8 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { AccountState } from '../../limits/account.ts';
 import { NativeCrash, NativeTimeout } from '../../native/errors.ts';
-import type { Handle, Provider } from '../../providers/provider.ts';
+import { isOwnTrouble } from '../../providers/http/lostCall.ts';
+import { type Handle, type OpenedResult, type Provider, UpstreamError } from '../../providers/provider.ts';
 import { type TaskError, taskError } from '../../tasks/reasons.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { later, type Moment, msBetween } from '../../time/clock.ts';
@@ -13,6 +14,7 @@ import { createIngest, type Ingested, type IngestMemory } from '../ingest/ingest
 import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo, TooLarge } from '../ingest/staging.ts';
 import { asUpstreamError, handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
+import { isOverdue, noteSilence } from './lostJob.ts';
 
 interface DownloadParts extends EngineParts {
   readonly activeTasks: ActiveTasks;
@@ -63,22 +65,22 @@ export function createDownload(parts: DownloadParts): Stage {
 
   async function run(active: ActiveTask): Promise<void> {
     const accountId = active.task.attempt?.accountId ?? '';
-    const provider = parts.accountStates.get(accountId)?.account.provider;
     const handle = handleOf(active.task.attempt);
     const first = active.task.attempt?.upstreamResult;
     if (!handle || !first) throw new Error(`task ${active.task.id} is storing without an upstream result`);
-    const source: Source = { accountId, provider, handle };
     const limit = limitOf(accountId);
     const failures = createFailures(parts);
     const memory: IngestMemory = {
       // An earlier process or another node may have begun the download.
       earlier: active.resumedIn === 'storing' ? 'some' : 'none',
-      posterTries: 0,
-      posterStored: false,
     };
     const over = AbortSignal.any([parts.stopping, phaseSignal(active)]);
     let result: UpstreamResult = first;
+    active.silentSince = undefined;
     while (!over.aborted) {
+      // A member of a fleet may be configured again.
+      const { provider, member } = parts.accountStates.get(accountId)?.account ?? {};
+      const source: Source = { accountId, provider, handle };
       const wanted: UpstreamResult = result;
       // Only tries count towards the limit, not the time between them: videos that cannot be fetched must not delay the others.
       const tried = await limit(() => tryOnce(active, source, wanted, memory, over));
@@ -99,7 +101,9 @@ export function createDownload(parts: DownloadParts): Stage {
         'downloading a video failed',
       );
       result = tried.fresh ?? result;
-      if (failures.isLost(error, result, memory)) {
+      const isLost =
+        error instanceof FetchFailed && isOverdue(active, member?.lostAfterMs, timers.monotonic());
+      if (isLost || failures.isLost(error, result, memory)) {
         return lose(active, error, failure.detail ?? failure.message);
       }
       const wait = Math.max(failure.retryAfterMs ?? 0, backOff(error, failures.count.failures));
@@ -121,7 +125,18 @@ export function createDownload(parts: DownloadParts): Stage {
       const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
       const open: OpenVideo = async (offset) => {
         if (!provider) throw new NoAccount(`the account ${accountId} is not configured any more`);
-        return provider.open(handle, result, offset, signal);
+        try {
+          const opened = await openInTime(
+            (inTime) => provider.open(handle, result, offset, inTime),
+            signal,
+            parts,
+          );
+          noteSilence(active, false, timers.monotonic());
+          return opened;
+        } catch (error) {
+          noteSilence(active, !isOwnTrouble(error), timers.monotonic());
+          throw error;
+        }
       };
       return { stored: await ingest.ingest(active.task, open, memory, over) };
     } catch (error) {
@@ -174,6 +189,23 @@ export function createDownload(parts: DownloadParts): Stage {
     await run(active);
     return undefined;
   };
+}
+
+/** A server that accepts the connection and never answers must not keep the place of other videos. */
+async function openInTime(
+  open: (signal: AbortSignal) => Promise<OpenedResult>,
+  signal: AbortSignal,
+  { timers, settings }: Pick<EngineParts, 'timers' | 'settings'>,
+): Promise<OpenedResult> {
+  const late = new AbortController();
+  const cancel = timers.after(settings.callTimeoutMs, () =>
+    late.abort(new UpstreamError('upstream_timeout', { detail: 'the server of the video does not answer' })),
+  );
+  try {
+    return await open(AbortSignal.any([signal, late.signal]));
+  } finally {
+    cancel();
+  }
 }
 
 /** Counts the failures of one download, and decides when its video counts as lost. */

@@ -1,4 +1,5 @@
 import type { AccountState } from '../../limits/account.ts';
+import { wordsForCaller } from '../../providers/http/secrets.ts';
 import { type Answer, UpstreamError } from '../../providers/provider.ts';
 import type { Event, WorkTimes } from '../../tasks/lifecycle.ts';
 import { taskError } from '../../tasks/reasons.ts';
@@ -11,6 +12,7 @@ import type { EngineParts } from '../parts.ts';
 import type { LateResults } from '../recovery/lateResults.ts';
 import type { Tracker } from '../tracking/tracker.ts';
 import type { Cancellation } from './cancel.ts';
+import type { LostJobs } from './lostJob.ts';
 import type { Polled, Poller } from './poller.ts';
 
 type PollParts = Pick<EngineParts, 'clock' | 'timers' | 'log'> & {
@@ -20,6 +22,7 @@ type PollParts = Pick<EngineParts, 'clock' | 'timers' | 'log'> & {
   readonly tracker: Tracker;
   readonly cancellation: Cancellation;
   readonly lateResults: LateResults;
+  readonly lostJobs: LostJobs;
 };
 
 /** Delay after a failed poll, doubling up to the maximum. Milliseconds. */
@@ -47,6 +50,8 @@ export function createPoll(parts: PollParts): Stage {
   }
 
   async function handle(active: ActiveTask, state: AccountState, polled: Polled): Promise<void> {
+    if (parts.lostJobs.isLost(active, state.account, polled))
+      return parts.lostJobs.lose(active, state.account, polled);
     if (polled === 'unanswered') return pollLater(active);
     if (polled instanceof UpstreamError) return pollLater(active, polled.retryAfterMs);
     if (polled.state === 'missing') return missing(active, polled.detail);
@@ -147,7 +152,7 @@ function eventOf(answer: Exclude<Answer, { state: 'missing' }>, times: WorkTimes
     case 'failed': {
       const { reason, message, detail } = answer;
       const outcome = reason === 'cancelled' ? 'cancelled' : 'failed';
-      const error = taskError(reason, message);
+      const error = taskError(reason, wordsForCaller(message));
       return { type: 'failed', error, outcome, ...(detail ? { detail } : {}), ...times };
     }
     case 'in_progress':

@@ -1,5 +1,6 @@
 import type { Answer } from '../../providers/provider.ts';
-import type { Moment } from '../../time/clock.ts';
+import { jobStartedAt } from '../../tasks/task.ts';
+import { LONG_AGO, type Moment, msBetween } from '../../time/clock.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import { urgencyOf } from '../tracking/trackedJob.ts';
 
@@ -9,13 +10,13 @@ export interface PollQueue {
   wait(active: ActiveTask): void;
   leave(active: ActiveTask): void;
   /** The task's poll is due. */
-  due(active: ActiveTask): void;
+  due(active: ActiveTask, now: Moment): void;
   /** How many requests the polls that are due take. */
   requests(): number;
   /** Takes out the tasks that the next request is about. One is polled alone, several in a batch. */
   next(now: Moment): readonly ActiveTask[];
   /** Puts the tasks of a batch back of which it brought no answer, and tells who gets which of the answers. */
-  share(batch: readonly ActiveTask[], answers: ReadonlyMap<string, Answer>): Shared;
+  share(batch: readonly ActiveTask[], answers: ReadonlyMap<string, Answer>, now: Moment): Shared;
 }
 
 export interface Shared {
@@ -24,21 +25,92 @@ export interface Shared {
   readonly alone: number;
 }
 
-/** Polls that are due at one moment are more than fit into a request only after a restart, or while the account is paused. */
-const LOOKED_THROUGH = 2000;
+/** So many tasks that are due are ranked anew whenever another one is, and more of them once in so many milliseconds: 100,000 take 30 ms. */
+const RANKED_AT_ONCE = 1000;
+const RANKED_AGAIN_MS = 1000;
+/** So many tasks that have been due for long are weighed anew before they are ranked: about 10 ms. */
+const WEIGHED_AT_ONCE = 500;
 
-/** How many batches may leave a job out before it is polled alone: a list has it on another page. */
+/** How many batches may leave a job out before it is polled alone, if the provider does not choose. */
 const MOST_LEFT_OUT = 3;
+/** The provider chooses from so many times the jobs of a request. From fewer, it misses parts of a list that together are more overdue. */
+const CHOICE = 3;
 
-/** `most`: the jobs that one request can be about. */
-export function createPollQueue(most: number): PollQueue {
+/** Chooses those of the tasks, the most urgent first, that one request is best about. */
+export type ChooseTasks = (candidates: readonly ActiveTask[]) => readonly ActiveTask[];
+
+export interface PollQueueOptions {
+  /** The jobs that one request can be about. */
+  readonly most: number;
+  /** If it cannot be about any of them. */
+  readonly choose?: ChooseTasks | undefined;
+  /** Weighs a task anew that has been due for long. Returns whether it did. */
+  weighAgain(active: ActiveTask): boolean;
+}
+
+export function createPollQueue({ most, choose, weighAgain }: PollQueueOptions): PollQueue {
   const due = new Set<ActiveTask>();
   /** How often batches have left a task out. */
   const leftOut = new Map<ActiveTask, number>();
   /** Tasks that are due and that batches do not help. */
   const alone = new Set<ActiveTask>();
+  /** Those of the tasks that are due that a callback or an operator has asked for, in this order. */
+  const asked = new Set<ActiveTask>();
   /** Empty if no request is about several jobs. */
   const byUpstreamId = new Map<string, ActiveTask>();
+  /** The most urgent tasks of those that were due at `rankedAt`, the most urgent one last. Some may have left since. */
+  let ranked: ActiveTask[] = [];
+  let rankedAt: Moment = LONG_AGO;
+  let hasMore = false;
+  /** The place of the last task that was looked at, to weigh it anew. */
+  let weighedTo = 0;
+
+  function becomesDue(active: ActiveTask, now: Moment): void {
+    due.add(active);
+    if (urgencyOf(active.tracked, now) === Number.POSITIVE_INFINITY) asked.add(active);
+    else hasMore = true;
+  }
+
+  function takeOut(active: ActiveTask): void {
+    for (const set of [due, asked, alone]) set.delete(active);
+  }
+
+  /** The most urgent of the tasks that are due, the most urgent first. */
+  function mostUrgent(count: number, now: Moment): ActiveTask[] {
+    const mayRank = due.size <= RANKED_AT_ONCE || msBetween(rankedAt, now) >= RANKED_AGAIN_MS;
+    if (hasMore && mayRank) rank(now);
+    const found = firstRanked(count);
+    if (found.length >= Math.min(count, due.size)) return found;
+    rank(now);
+    return firstRanked(count);
+  }
+
+  function firstRanked(count: number): ActiveTask[] {
+    const found = new Set(asked);
+    for (let index = ranked.length - 1; index >= 0 && found.size < count; index--) {
+      const active = ranked[index];
+      if (active && due.has(active)) found.add(active);
+    }
+    return [...found].slice(0, count);
+  }
+
+  /** Goes on where it stopped the last time, so that it comes to each task. */
+  function weighSome(): void {
+    const all = [...due];
+    let weighed = 0;
+    for (let seen = 0; seen < all.length && weighed < WEIGHED_AT_ONCE; seen++) {
+      weighedTo = (weighedTo + 1) % all.length;
+      const active = all[weighedTo];
+      if (active && weighAgain(active)) weighed += 1;
+    }
+  }
+
+  function rank(now: Moment): void {
+    weighSome();
+    ranked = byUrgency(due, now);
+    rankedAt = now;
+    hasMore = false;
+  }
 
   return {
     wait(active) {
@@ -46,21 +118,22 @@ export function createPollQueue(most: number): PollQueue {
       if (most > 1 && upstreamId !== undefined) byUpstreamId.set(upstreamId, active);
     },
     leave(active) {
-      due.delete(active);
+      takeOut(active);
       leftOut.delete(active);
-      alone.delete(active);
       byUpstreamId.delete(active.task.attempt?.upstreamId ?? '');
     },
-    due: (active) => void due.add(active),
+    due: becomesDue,
     requests: () => Math.ceil(due.size / most) + alone.size,
 
     next(now) {
       const [single] = alone;
-      const batch = single ? [single] : mostUrgent(due, most, now);
-      for (const active of batch) {
-        due.delete(active);
-        alone.delete(active);
+      if (single) {
+        takeOut(single);
+        return [single];
       }
+      const urgent = mostUrgent(choose ? CHOICE * most : most, now);
+      const batch = choose && urgent.length > 1 ? choose(urgent) : urgent;
+      for (const active of batch) takeOut(active);
       return batch;
     },
 
@@ -68,19 +141,19 @@ export function createPollQueue(most: number): PollQueue {
      * What a batch leaves out is due again at once, which is no failure: in another batch, and after some of them alone. So is a job about which
      * a batch says less than is known. Answers about jobs that were not asked about save their next poll.
      */
-    share(batch, answers) {
+    share(batch, answers, now) {
       const told: [ActiveTask, Answer][] = [];
       let unhelped = 0;
       for (const active of batch) {
         const answer = answers.get(active.task.attempt?.upstreamId ?? '');
         const times = (leftOut.get(active) ?? 0) + 1;
         if (answer && !saysLess(answer, active)) told.push([active, answer]);
-        else if (answer || times >= MOST_LEFT_OUT) {
+        else if (answer || (!choose && times >= MOST_LEFT_OUT)) {
           unhelped += 1;
           alone.add(active);
         } else {
           leftOut.set(active, times);
-          due.add(active);
+          becomesDue(active, now);
         }
       }
       const asked = new Set(batch);
@@ -95,16 +168,21 @@ export function createPollQueue(most: number): PollQueue {
   };
 }
 
-/** Up to `most` of the tasks that are due, those first of which a poll ends the longest expected delay. */
-function mostUrgent(due: ReadonlySet<ActiveTask>, most: number, now: Moment): readonly ActiveTask[] {
-  if (due.size <= most) return [...due];
-  const longest = due.values().take(Math.max(most, LOOKED_THROUGH)).toArray();
-  const urgency = new Map(longest.map((active) => [active, urgencyOf(active.tracked, now)]));
-  return longest.sort((a, b) => (urgency.get(b) ?? 0) - (urgency.get(a) ?? 0)).slice(0, most);
+/** The tasks of which a poll ends the longest expected delay, with the longest last. */
+function byUrgency(due: Iterable<ActiveTask>, now: Moment): ActiveTask[] {
+  const all = Array.from(due, (active) => ({ active, urgency: urgencyOf(active.tracked, now) }));
+  const least = Float64Array.from(all, ({ urgency }) => urgency)
+    .sort()
+    .at(-RANKED_AT_ONCE);
+  return all
+    .filter(({ urgency }) => urgency >= (least ?? 0))
+    .reverse()
+    .sort((a, b) => a.urgency - b.urgency)
+    .map(({ active }) => active);
 }
 
 /** Whether the answer is older than what is known already: a list may lag behind the polls of single jobs. */
 function saysLess(answer: Answer, { task, tracked }: ActiveTask): boolean {
-  if (answer.state === 'queued' && task.startedAt !== undefined) return true;
+  if (answer.state === 'queued' && jobStartedAt(task) !== undefined) return true;
   return 'progress' in answer && (answer.progress ?? 100) < (tracked?.progress ?? 0);
 }

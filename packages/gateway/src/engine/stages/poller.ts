@@ -1,13 +1,14 @@
 import type { AccountState } from '../../limits/account.ts';
 import { isOwnTrouble } from '../../providers/http/lostCall.ts';
-import type { Answer, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
+import type { Answer, DueJob, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
 import type { Permits } from '../../providers/rates/permits.ts';
 import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 import type { ActiveTask } from '../activeTask.ts';
-import { asUpstreamError, handleOf } from '../job.ts';
+import { asUpstreamError, handleOf, isSilence } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
+import { urgencyOf } from '../tracking/trackedJob.ts';
 import type { Tracker } from '../tracking/tracker.ts';
-import { createPollQueue, type PollQueue } from './pollQueue.ts';
+import { type ChooseTasks, createPollQueue, type PollQueue } from './pollQueue.ts';
 import type { AccountPolls } from './pollWatch.ts';
 
 /** Sends the polls that are due, within the limits of each account and in batches where the upstream allows it. */
@@ -31,7 +32,7 @@ type Answers = ReadonlyMap<string, Answer>;
 type PollerParts = Pick<EngineParts, 'timers' | 'settings' | 'log'> & {
   readonly accountStates: ReadonlyMap<string, AccountState>;
   readonly activeTasks: Iterable<ActiveTask>;
-  readonly tracker: Pick<Tracker, 'rate' | 'limited' | 'batched'>;
+  readonly tracker: Pick<Tracker, 'rate' | 'limited' | 'batched' | 'weighAgain'>;
   readonly stopping: AbortSignal;
 };
 
@@ -120,6 +121,7 @@ export function createPoller(parts: PollerParts): Poller {
       if (isOwnTrouble(error)) poller.unsentSince ??= timers.monotonic();
       else returned(poller);
       logFailure(log, poller.state, jobs.length, failure);
+      if (isSilence(error)) poller.state.checkHealth();
       // The rate limit applies to the account, so other polls would fail too.
       if (failure.reason === 'rate_limited') {
         parts.tracker.limited(poller.state);
@@ -132,8 +134,8 @@ export function createPoller(parts: PollerParts): Poller {
   function shareOut(batch: readonly ActiveTask[], answers: Answers, poller: AccountPoller): void {
     for (const active of batch) if (!waiting.has(active)) active.dueAt ??= timers.monotonic();
     const asked = batch.filter((active) => waiting.has(active));
-    const { told, alone } = poller.queue.share(asked, answers);
-    parts.tracker.batched(poller.state, told.length, alone);
+    const { told, alone } = poller.queue.share(asked, answers, timers.monotonic());
+    if (poller.queue.requests() > 0) parts.tracker.batched(poller.state, told.length, alone);
     for (const [active, polled] of told) {
       active.dueAt = undefined;
       answer(active, polled);
@@ -164,7 +166,7 @@ export function createPoller(parts: PollerParts): Poller {
           resolve(polled);
         };
         const due = () => {
-          poller.queue.due(active);
+          poller.queue.due(active, timers.monotonic());
           pump(poller);
         };
         waiting.set(active, end);
@@ -179,7 +181,7 @@ export function createPoller(parts: PollerParts): Poller {
       active.dueAt = timers.monotonic();
       if (!waiting.has(active)) return;
       const poller = pollerOf(active);
-      poller.queue.due(active);
+      poller.queue.due(active, timers.monotonic());
       pump(poller);
     },
     polls: () => pollsOf(pollers, activeTasks, timers.monotonic()),
@@ -188,11 +190,16 @@ export function createPoller(parts: PollerParts): Poller {
 
 function newAccountPoller(
   state: AccountState,
-  tracker: Pick<Tracker, 'rate'>,
+  tracker: Pick<Tracker, 'rate' | 'weighAgain'>,
   timers: MonotonicClock,
 ): AccountPoller {
   const { account, limiter } = state;
-  const queue = createPollQueue(account.provider.pollMany ? account.limits.pollBatch : 1);
+  const { provider, limits } = account;
+  const queue = createPollQueue({
+    most: provider.pollMany ? limits.pollBatch : 1,
+    choose: provider.pollMany && provider.chooseJobs && chooser(provider.chooseJobs, timers),
+    weighAgain: (active) => tracker.weighAgain(active, state),
+  });
   // A permit that nobody can take is lost to the other nodes, too.
   const wanted = () =>
     poller.inFlight >= POLL_CONCURRENCY || poller.pausedUntil > timers.monotonic() ? 0 : queue.requests();
@@ -208,6 +215,25 @@ function newAccountPoller(
     unsentSince: undefined,
   };
   return poller;
+}
+
+/** Of a job that something has told to have changed: more than that of any other. Milliseconds. */
+const TOLD_MS = 1e9;
+
+function chooser(chooseJobs: NonNullable<Provider['chooseJobs']>, timers: MonotonicClock): ChooseTasks {
+  return (candidates) => {
+    const now = timers.monotonic();
+    const byId = new Map<string, ActiveTask>();
+    const due: DueJob[] = [];
+    for (const active of candidates) {
+      const handle = handleOf(active.task.attempt);
+      // Such a job has to be answered for, which needs no request.
+      if (!handle) return [active];
+      byId.set(handle.upstreamId, active);
+      due.push({ handle, expectedDelayMs: Math.min(TOLD_MS, urgencyOf(active.tracked, now) ** 2) });
+    }
+    return chooseJobs(due).flatMap(({ upstreamId }) => byId.get(upstreamId) ?? []);
+  };
 }
 
 function logFailure(

@@ -121,13 +121,13 @@ export function createSubmit(parts: SubmitParts): Stage {
 
   /** `sent`: the submission, if this process made it. */
   async function searchFor(active: ActiveTask, { account }: AccountState, sent?: Sent): Promise<void> {
-    const outcome = await parts.search.find(active, account.provider, sent);
+    const outcome = await parts.search.find(active, account, sent);
     if (!outcome || outcome.found) return;
     // Without its model the exact request is unknown, so a job that was not found may still exist.
     if (outcome.certainty === 'absent' && parts.upstreamRequest(active.task)) {
       return refused(active, notCreated('not found upstream'));
     }
-    if (!settings.resubmitUnknown) {
+    if (!(account.member?.resubmitUnknown ?? settings.resubmitUnknown)) {
       return failUnknown(
         active,
         'The answer to the submission was lost and the upstream cannot tell whether it was received. ' +

@@ -1,6 +1,7 @@
 import type { AccountState } from '../../limits/account.ts';
 import { UpstreamError } from '../../providers/provider.ts';
 import { REASONS, type Reason, type TaskError, taskError } from '../../tasks/reasons.ts';
+import type { Task } from '../../tasks/task.ts';
 
 /** Why a task has not been submitted yet, in words that any caller may read. */
 export interface Waiting {
@@ -49,3 +50,10 @@ export function expiredWaiting(waiting: Waiting | undefined): TaskError {
     'The provider had as many tasks as it allows until this task expired; submit it again later.',
   );
 }
+
+/** The error of a task whose model ended while it waited. */
+export const retired = ({ request: { model } }: Pick<Task, 'request'>): TaskError =>
+  taskError(
+    'model_retired',
+    `The provider no longer serves ${model}, which ended before this task could be submitted; use another model (GET /v1/models).`,
+  );

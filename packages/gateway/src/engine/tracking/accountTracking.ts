@@ -7,7 +7,7 @@ import type { Timers } from '../../time/timers.ts';
 import { type CallbackReliability, createCallbackReliability } from '../../tracking/callbackReliability.ts';
 import type { Estimate } from '../../tracking/estimate.ts';
 import { frugalPrice } from '../../tracking/frugalPrice.ts';
-import { createPrice } from '../../tracking/price.ts';
+import { createPollPrice } from '../../tracking/pollPrice.ts';
 import type { TrackedJob } from './trackedJob.ts';
 
 /** What polls of one account are worth, and how far its callbacks can be relied upon. */
@@ -17,13 +17,15 @@ export interface AccountTracking {
   readonly reliability: Pick<CallbackReliability, 'current'>;
   /** The expected delay that is worth a poll, in milliseconds. `frugal` asks more of some jobs. */
   price(): number;
+  /** Sets the price anew, if it has been long enough. Call it before `worth`. */
+  tick(): void;
   /** The price of a poll of such a job, and the most time between two. Milliseconds. */
   worth(estimate: Estimate): { readonly price: number; readonly maxGapMs: number };
   /** Counts what a job wants. It does so until `leave` of the job is called. */
   weigh(job: TrackedJob, weight: number): void;
   /** A job was polled. */
   polled(): void;
-  /** A request about many jobs has answered so many, and so many others have to be polled alone. */
+  /** While further jobs were due, a request has answered about so many, and so many others have to be polled alone. */
   batched(answered: number, alone: number): void;
   /** A poll was refused because there were too many. */
   limited(): void;
@@ -41,7 +43,7 @@ const MAX_GAP_MS = 30_000;
 const LONGEST_GAP_MS = 900_000;
 /**
  * With callbacks, polls need only catch the ends that these miss: with slack, a poll is worth so many times more than without callbacks. At
- * callbacks that never failed, a job of Sora is then polled every ten seconds or so while it may end.
+ * callbacks that never failed, a job of Sora is then polled every 12 to 15 s while it may end.
  */
 const RELIEF = 50;
 /** How often the price is set anew while polls are short. Milliseconds. */
@@ -55,6 +57,10 @@ const REGAINED = 1.1;
 const REGAIN_MS = 60_000;
 /** Of about so many jobs in the last batches it is remembered how many had to be polled alone. */
 const BATCHED_MEMORY = 200;
+/** And of so many requests, about how many jobs they have answered. */
+const REQUESTS_MEMORY = 20;
+/** At least this part of what a request can be about: otherwise so few jobs would be due that none ever shows that there are more to answer about. */
+const LEAST_ANSWERED = 0.04;
 /** How long a callback may come after a poll has found the end of its job. Milliseconds. */
 const GRACE_MS = 15_000;
 
@@ -84,9 +90,14 @@ export function createAccountTracking(parts: {
 
   /** Of the jobs in batches, the part that has to be polled alone. */
   let alonePart = 0;
-  const jobsPerRequest = () => (provider.pollMany ? 1 / (1 / limits.pollBatch + alonePart) : 1);
+  /** The jobs that a request answers about, if not every request can be about any of them. */
+  let answeredAtOnce = limits.pollBatch;
+  function jobsPerRequest(): number {
+    if (!provider.pollMany) return 1;
+    return 1 / (1 / (provider.chooseJobs ? answeredAtOnce : limits.pollBatch) + alonePart);
+  }
 
-  const price = createPrice({
+  const price = createPollPrice({
     // Other nodes poll the rest of the jobs.
     allowancePerSecond: () =>
       (part * full.perSecond * jobsPerRequest() * tracked) / Math.max(1, tracked, limiter.placesUsed()),
@@ -128,11 +139,11 @@ export function createAccountTracking(parts: {
   }
 
   return {
+    tick,
     rate: { perSecond: share * full.perSecond, burst: Math.max(1, Math.ceil(share * full.burst)) },
     reliability,
     price: currentPrice,
     worth(estimate) {
-      tick();
       const current = currentPrice();
       // The gap grows as the interval of a job does.
       const maxGapMs = Math.min(LONGEST_GAP_MS, MAX_GAP_MS * Math.sqrt(current / floor));
@@ -157,6 +168,8 @@ export function createAccountTracking(parts: {
     },
     batched(answered, alone) {
       const jobs = answered + alone;
+      const atOnce = Math.min(limits.pollBatch, Math.max(LEAST_ANSWERED * limits.pollBatch, jobs));
+      answeredAtOnce += (atOnce - answeredAtOnce) / REQUESTS_MEMORY;
       if (jobs > 0) alonePart += ((alone / jobs - alonePart) * jobs) / (jobs + BATCHED_MEMORY);
     },
     limited() {

@@ -1,12 +1,14 @@
-import { z } from 'zod';
 import type { EstimateStore, StoredEstimate } from '../../store/store.ts';
-import { type Moment, msBetween } from '../../time/clock.ts';
-import { createEstimator, type Estimator, type Kind } from '../../tracking/estimator.ts';
+import { LONG_AGO, type Moment, msBetween } from '../../time/clock.ts';
+import { createEstimator, type Estimator } from '../../tracking/estimator.ts';
+import { type Kind, keyOf, kindOfKey } from '../../tracking/kind.ts';
 import type { EngineParts } from '../parts.ts';
 
 /** The estimator, and its share in what all nodes have learnt: it is stored, so that a restart and a takeover know it. */
 export interface Learning {
   readonly estimator: Estimator;
+  /** Resolves once what other nodes have stored by now is known, for tasks that this node takes over. Never rejects. */
+  current(): Promise<void>;
   /** An estimate is used: from time to time, what other nodes have learnt is read. */
   used(): void;
   /** Something was learnt, which is stored within a few seconds. */
@@ -29,44 +31,47 @@ const MOST_KINDS = 1000;
 /** How often a kind is tried to be stored while other nodes store it too. */
 const TRIES = 5;
 
-const StoredKind = z.tuple([z.string(), z.string(), z.string(), z.number()]);
-
 export function createLearning({ store, cluster, timers, log }: LearningParts): Learning {
   const estimator = createEstimator({ maxKinds: MOST_KINDS });
-  const versions = new Map<string, number>();
   let readUntil = 0;
-  let readAt: Moment | undefined;
+  let readAt: Moment = LONG_AGO;
+  let hasRead = false;
+  let toRead: Promise<void> | undefined;
   let cancelSave: (() => void) | undefined;
   let working: Promise<void> | undefined;
 
   function takeOver({ kind: key, data, version, updatedAt }: StoredEstimate): void {
     readUntil = Math.max(readUntil, updatedAt);
-    if (version <= (versions.get(key) ?? 0)) return;
-    const kind = kindOf(key);
-    if (!kind) return;
-    versions.set(key, version);
-    estimator.restore(kind, data);
+    const kind = kindOfKey(key);
+    if (kind) estimator.restore(kind, { json: data, version });
   }
 
   async function read(): Promise<void> {
     readAt = timers.monotonic();
     for (const stored of await store.estimates(Math.max(0, readUntil - OVERLAP_MS))) takeOver(stored);
+    hasRead = true;
   }
+
+  /** Joins a read that has not begun yet. */
+  function readSoon(): Promise<void> {
+    toRead ??= work(() => {
+      toRead = undefined;
+      return read();
+    });
+    return toRead;
+  }
+
+  const mayBeNews = () => cluster.shared || !hasRead;
 
   async function save(kind: Kind): Promise<void> {
     const key = keyOf(kind);
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const { json, saved } = estimator.save(kind);
-      const version = versions.get(key) ?? 0;
-      if (await store.putEstimate({ kind: key, data: json, version }, MOST_KINDS)) {
-        versions.set(key, version + 1);
-        saved();
-        return;
-      }
+      const { json, version, saved } = estimator.save(kind);
+      if (await store.putEstimate({ kind: key, data: json, version }, MOST_KINDS)) return saved();
       const stored = await store.estimate(key);
       if (stored) takeOver(stored);
       // It was removed, because many other kinds were stored since.
-      else versions.delete(key);
+      else estimator.restore(kind, undefined);
     }
   }
 
@@ -99,27 +104,14 @@ export function createLearning({ store, cluster, timers, log }: LearningParts): 
   return {
     estimator,
     learnt,
+    current: () => (mayBeNews() ? readSoon() : Promise.resolve()),
     used() {
-      if (!cluster.shared || (readAt && msBetween(readAt, timers.monotonic()) < READ_MS)) return;
-      readAt = timers.monotonic();
-      void work(read);
+      if (mayBeNews() && msBetween(readAt, timers.monotonic()) >= READ_MS) void readSoon();
     },
-    start: () => work(read),
+    start: readSoon,
     stop() {
       cancelSave?.();
       return work(saveAll);
     },
   };
-}
-
-const keyOf = ({ account, model, resolution = '', durationSeconds = 0 }: Kind): string =>
-  JSON.stringify([account, model, resolution, durationSeconds]);
-
-function kindOf(key: string): Kind | undefined {
-  try {
-    const [account, model, resolution, durationSeconds] = StoredKind.parse(JSON.parse(key));
-    return { account, model, resolution, durationSeconds };
-  } catch {
-    return undefined;
-  }
 }

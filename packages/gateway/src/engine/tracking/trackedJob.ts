@@ -8,6 +8,8 @@ export interface TrackedJob {
   state: Job['state'];
   lastPollAgeMs: number;
   startedAgeMs: number | undefined;
+  /** Up to this age the estimator knows that it lasted. Of a job that this node took over, another one has told of the time before. */
+  toldAgeMs: number;
   /** The last percentage, and the age at which it was first seen. */
   progress: number | undefined;
   progressAgeMs: number;
@@ -23,15 +25,24 @@ export interface TrackedJob {
   isTold: boolean;
   /** What the job adds to the demand for polls of its account; undefined before the first plan. */
   weight: number | undefined;
+  /** What the job weighs against others that are due: its weight, or more or less if it waits for long. */
+  dueWeight: number;
+  /** That is right for about so long after the last poll. Milliseconds. */
+  weighedGapMs: number;
   /** Removes the job's demand. */
   leave: (() => void) | undefined;
 }
 
-export const newTrackedJob = (submittedAt: Moment, startedAgeMs: number | undefined): TrackedJob => ({
+export const newTrackedJob = (
+  submittedAt: Moment,
+  startedAgeMs: number | undefined,
+  now: Moment,
+): TrackedJob => ({
   submittedAt,
   // Until an answer says that it waits: most upstreams start a job at once, and many do not tell.
   state: 'running',
   lastPollAgeMs: 0,
+  toldAgeMs: Math.max(0, msBetween(submittedAt, now)),
   startedAgeMs,
   progress: undefined,
   progressAgeMs: 0,
@@ -42,6 +53,8 @@ export const newTrackedJob = (submittedAt: Moment, startedAgeMs: number | undefi
   notBeforeAgeMs: 0,
   isTold: false,
   weight: undefined,
+  dueWeight: 0,
+  weighedGapMs: 0,
   leave: undefined,
 });
 
@@ -98,6 +111,18 @@ export const jobAt = (job: TrackedJob, now: Moment): Job => ({
   positionAgeMs: job.positionAgeMs,
 });
 
+/** After so many times the gap for which it was weighed, a job is weighed anew. */
+const OUTDATED = 1.5;
+
+/**
+ * Whether a job has waited so long for its poll that its weight says too little: at its first poll, before anything is likely to end, it
+ * is small, and while others are polled instead, the delay builds up ever faster.
+ */
+export function isWeightOutdated(job: TrackedJob | undefined, now: Moment): boolean {
+  if (job?.weight === undefined || job.isTold) return false;
+  return msBetween(job.submittedAt, now) - job.lastPollAgeMs > OUTDATED * job.weighedGapMs;
+}
+
 /**
  * How urgent the next poll is: the root of the delay that has built up in expectation since the last one. Without a limit for a job that
  * was never planned, which a hint or an operator has asked for.
@@ -105,4 +130,4 @@ export const jobAt = (job: TrackedJob, now: Moment): Job => ({
 export const urgencyOf = (job: TrackedJob | undefined, now: Moment): number =>
   job?.weight === undefined || job.isTold
     ? Number.POSITIVE_INFINITY
-    : job.weight * (msBetween(job.submittedAt, now) - job.lastPollAgeMs);
+    : job.dueWeight * (msBetween(job.submittedAt, now) - job.lastPollAgeMs);

@@ -2,17 +2,18 @@ import type { AccountState } from '../../limits/account.ts';
 import type { Answer } from '../../providers/provider.ts';
 import type { Rate } from '../../providers/rates/permits.ts';
 import type { WorkTimes } from '../../tasks/lifecycle.ts';
-import type { Task } from '../../tasks/task.ts';
+import { jobStartedAt, type Task } from '../../tasks/task.ts';
 import { type Clock, later, msBetween } from '../../time/clock.ts';
 import type { Timers } from '../../time/timers.ts';
-import type { Prior } from '../../tracking/estimate.ts';
-import type { Estimator, Kind } from '../../tracking/estimator.ts';
+import type { Estimator } from '../../tracking/estimator.ts';
+import type { Kind } from '../../tracking/kind.ts';
 import type { Sample } from '../../tracking/learnt.ts';
 import { nextPollMs } from '../../tracking/nextPoll.ts';
+import type { Prior } from '../../tracking/prior.ts';
 import { remainingMs } from '../../tracking/remainingTime.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import { type AccountTracking, createAccountTracking } from './accountTracking.ts';
-import { followAnswer, jobAt, newTrackedJob, type TrackedJob } from './trackedJob.ts';
+import { followAnswer, isWeightOutdated, jobAt, newTrackedJob, type TrackedJob } from './trackedJob.ts';
 
 /** When a job is polled next, and when it is expected to succeed. Milliseconds from now. */
 export interface Plan {
@@ -27,6 +28,8 @@ export interface Plan {
 export interface Tracker {
   /** Plans the next poll of a job. The account of the task must be `state`'s. */
   plan(active: ActiveTask, state: AccountState): Plan;
+  /** Weighs a job anew that has waited for long for a poll that is due. Returns whether it was long enough. */
+  weighAgain(active: ActiveTask, state: AccountState): boolean;
   /** An answer to a poll. `times`: when the upstream worked on the job, by this node's clock. */
   answered(
     active: ActiveTask,
@@ -36,7 +39,7 @@ export interface Tracker {
   ): void;
   /** A callback has told that a job may have changed. `active`: its task, if this node drives it. */
   told(accountId: string, upstreamId: string, active: ActiveTask | undefined): void;
-  /** A request about many jobs has answered so many, and so many others have to be polled alone. */
+  /** While further jobs were due, a request has answered about so many, and so many others have to be polled alone. */
   batched(state: AccountState, answered: number, alone: number): void;
   /** A poll was refused because there were too many. */
   limited(state: AccountState): void;
@@ -53,7 +56,7 @@ interface TrackerParts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly estimator: Estimator;
-  /** Called when an estimate is used, and when something was learnt. */
+  /** Called when an estimate is used, and when the end of a job has taught something. */
   readonly used: () => void;
   readonly learnt: () => void;
   /** Plans the polls of an account's tasks again. */
@@ -62,6 +65,8 @@ interface TrackerParts {
 
 /** The part of the jobs that have ended before a client is told to look again. */
 const ENDED_BEFORE = 0.05;
+/** A client looks again within this time, unless the next poll is later: callbacks and failures come unexpected. Milliseconds. */
+const LOOK_MS = 15_000;
 /** From the poll until its answer is there for clients. Milliseconds. */
 const ANSWER_MS = 300;
 
@@ -82,7 +87,7 @@ export function createTracker(parts: TrackerParts): Tracker {
     if (active.tracked) return active.tracked;
     const { task } = active;
     const submittedAt = later(timers.monotonic(), Math.min(0, submittedAtOf(task) - clock.now()));
-    active.tracked = newTrackedJob(submittedAt, ageOf(task, task.startedAt));
+    active.tracked = newTrackedJob(submittedAt, ageOf(task, jobStartedAt(task)), timers.monotonic());
     return active.tracked;
   }
 
@@ -97,6 +102,7 @@ export function createTracker(parts: TrackerParts): Tracker {
     return {
       outcome,
       total,
+      toldMs: job.toldAgeMs,
       ...(startedAgeMs === undefined
         ? {}
         : { queueMs: startedAgeMs, renderMs: Math.max(0, total.toMs - startedAgeMs) }),
@@ -105,31 +111,43 @@ export function createTracker(parts: TrackerParts): Tracker {
     };
   }
 
+  /** When the price makes a poll of the job worth while, and what the job weighs from then on. */
+  function weigh(active: ActiveTask, state: AccountState) {
+    const account = accountOf(state);
+    const job = trackedOf(active);
+    const estimate = estimator.estimate(kindOf(active.task), parts.typicalTime(active.task));
+    const known = jobAt(job, timers.monotonic());
+    account.tick();
+    const { ms, weight } = nextPollMs({
+      estimate,
+      job: known,
+      ...account.worth(estimate),
+      minIntervalMs: state.account.limits.minPollIntervalMs,
+      reliability: account.reliability.current(),
+    });
+    job.dueWeight = weight;
+    job.weighedGapMs = known.ageMs + ms - known.lastPollAgeMs;
+    return { job, estimate, known, ms, weight };
+  }
+
   return {
     plan(active, state) {
-      const account = accountOf(state);
-      const job = trackedOf(active);
-      const now = timers.monotonic();
       parts.used();
-      const estimate = estimator.estimate(kindOf(active.task), parts.typicalTime(active.task));
-      const known = jobAt(job, now);
-      const { price, maxGapMs } = account.worth(estimate);
-      const next = nextPollMs({
-        estimate,
-        job: known,
-        price,
-        minIntervalMs: state.account.limits.minPollIntervalMs,
-        maxGapMs,
-        reliability: account.reliability.current(),
-      });
-      account.weigh(job, next.weight);
-      const pollInMs = Math.max(next.ms, job.notBeforeAgeMs - known.ageMs);
+      const { job, estimate, known, ms, weight } = weigh(active, state);
+      accountOf(state).weigh(job, weight);
+      const pollInMs = Math.max(ms, job.notBeforeAgeMs - known.ageMs);
       const remaining = remainingMs(estimate, known);
       return {
         pollInMs,
         remainingMs: remaining.medianMs,
-        lookInMs: Math.max(pollInMs + ANSWER_MS, remaining.quantile(ENDED_BEFORE)),
+        lookInMs: Math.max(pollInMs + ANSWER_MS, Math.min(LOOK_MS, remaining.quantile(ENDED_BEFORE))),
       };
+    },
+    weighAgain(active, state) {
+      if (!isWeightOutdated(active.tracked, timers.monotonic())) return false;
+      // Once it is polled, it wants as few polls as before: the price stays as it is.
+      weigh(active, state);
+      return true;
     },
     answered(active, state, answer, times) {
       const job = trackedOf(active);
@@ -137,6 +155,9 @@ export function createTracker(parts: TrackerParts): Tracker {
       account.polled();
       if (answer.state === 'queued' || answer.state === 'in_progress') {
         followAnswer(job, answer, timers.monotonic(), ageOf(active.task, times.startedAt));
+        const { toldAgeMs: fromMs, lastPollAgeMs: toMs, startedAgeMs: startedMs } = job;
+        estimator.outlasted(kindOf(active.task), { fromMs, toMs, startedMs }, clock.now());
+        job.toldAgeMs = toMs;
         return;
       }
       const { accountId, upstreamId } = active.task.attempt ?? {};

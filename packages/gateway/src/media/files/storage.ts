@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
+import { unreadStream } from '../../net/unreadStream.ts';
 import type { DiskSpace } from '../diskSpace.ts';
 import { MissingObject, requireMediaKey } from '../key.ts';
 import type { MediaStat, MediaStorage } from '../media.ts';
@@ -55,7 +56,7 @@ export function createFileStorage(options: { root: string; space?: DiskSpace | u
         await file.close();
         return Readable.from([]);
       }
-      return file.createReadStream(range ?? {});
+      return unreadStream(file.createReadStream(range ?? {}));
     },
 
     async remove(key) {

@@ -10,6 +10,60 @@ const MICROSECONDS = 1_000_000;
  * can be decoded. The caller frees it.
  */
 export async function decodeFrameAt(path: string, place: number): Promise<Frame | undefined> {
+  return withDecoder(path, async ({ context, stream, frames, timeAt }) => {
+    const target = timeAt(place);
+    await context.seekFrame(stream.index, target, AVSEEK_FLAG_BACKWARD);
+    let last: Frame | undefined;
+    for await (const frame of frames) {
+      last?.free();
+      last = frame;
+      if (frame.bestEffortTimestamp >= target) break;
+    }
+    return last;
+  });
+}
+
+/**
+ * Decodes a video once, and calls `use` for each of the places (0-1, ascending) of its duration with the frame there, or with the last
+ * one if the video ends before. Resolves with false if no frame can be decoded.
+ */
+export async function decodeFramesAt(
+  path: string,
+  places: readonly number[],
+  use: (frame: Frame, index: number) => Promise<void>,
+): Promise<boolean> {
+  const done = await withDecoder(path, async ({ frames, timeAt }) => {
+    const targets = places.map(timeAt);
+    let next = 0;
+    let last: Frame | undefined;
+    try {
+      for await (const frame of frames) {
+        last?.free();
+        last = frame;
+        for (let at = targets[next]; at !== undefined && frame.bestEffortTimestamp >= at; at = targets[next])
+          await use(frame, next++);
+        if (next === targets.length) break;
+      }
+      while (last && next < targets.length) await use(last, next++);
+      return last !== undefined;
+    } finally {
+      last?.free();
+    }
+  });
+  return done ?? false;
+}
+
+interface Decoding {
+  readonly context: FormatContext;
+  readonly stream: Stream;
+  /** In the order in which they are shown. The caller frees each. */
+  readonly frames: AsyncIterable<Frame>;
+  /** The timestamp at a place of the duration. */
+  timeAt(place: number): bigint;
+}
+
+/** Opens the video of a file for decoding; undefined if it cannot be decoded. */
+async function withDecoder<T>(path: string, use: (decoding: Decoding) => Promise<T>): Promise<T | undefined> {
   const context = await openVideo(path);
   if (!context) return undefined;
   try {
@@ -22,9 +76,8 @@ export async function decodeFrameAt(path: string, place: number): Promise<Frame 
 
     const start = context.startTime === AV_NOPTS_VALUE ? 0 : Number(context.startTime) / MICROSECONDS;
     const duration = context.duration === AV_NOPTS_VALUE ? 0 : Number(context.duration) / MICROSECONDS;
-    const target = toUnits(start + duration * place, stream);
-    await context.seekFrame(stream.index, target, AVSEEK_FLAG_BACKWARD);
-    return await decodeUntil(context, decoder, stream, target);
+    const timeAt = (place: number) => toUnits(start + duration * place, stream);
+    return await use({ context, stream, frames: framesOf(context, decoder, stream), timeAt });
   } finally {
     await context.closeInput();
   }
@@ -33,15 +86,13 @@ export async function decodeFrameAt(path: string, place: number): Promise<Frame 
 const toUnits = (seconds: number, { timeBase }: Stream): bigint =>
   BigInt(Math.round((seconds * timeBase.den) / timeBase.num));
 
-async function decodeUntil(
+async function* framesOf(
   context: FormatContext,
   decoder: CodecContext,
   stream: Stream,
-  target: bigint,
-): Promise<Frame | undefined> {
+): AsyncGenerator<Frame, void, undefined> {
   using packet = new Packet();
   packet.alloc();
-  let last: Frame | undefined;
   for (let ended = false; !ended; ) {
     ended = (await context.readFrame(packet)) < 0;
     if (!ended && packet.streamIndex !== stream.index) {
@@ -58,10 +109,7 @@ async function decodeUntil(
         frame.free();
         break;
       }
-      last?.free();
-      last = frame;
-      if (frame.bestEffortTimestamp >= target) return last;
+      yield frame;
     }
   }
-  return last;
 }

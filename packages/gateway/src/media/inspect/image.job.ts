@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Image } from '@napi-rs/canvas';
+import { createCanvas, Image } from '@napi-rs/canvas';
 import { isIntact } from './decodeStrictly.ts';
 import { type ImageHeader, type ImageType, readImageHeader } from './imageHeader.ts';
 
@@ -11,6 +11,8 @@ export interface ImageFacts {
   readonly contentType: ImageType;
   readonly width: number;
   readonly height: number;
+  /** Something shows through. */
+  readonly transparent?: true;
 }
 
 export type InspectImageOutput =
@@ -32,10 +34,26 @@ export async function run({ path }: { path: string }): Promise<InspectImageOutpu
     await image.decode();
     if (!(await isIntact(bytes, header))) return { ok: false, problem: 'damaged' };
     const { contentType } = header;
-    return { ok: true, facts: { contentType, width: image.width, height: image.height } };
+    const { width, height } = image;
+    const transparent = contentType !== 'image/jpeg' && isTransparent(image);
+    return { ok: true, facts: { contentType, width, height, ...(transparent ? { transparent } : {}) } };
   } catch {
     return { ok: false, problem: 'damaged' };
   }
+}
+
+/** The side of the small copy that is searched for transparent pixels. */
+const COPY_SIDE = 256;
+
+/** Looks at a small copy, because the pixels of the image would take as much memory as the decoded image does already. */
+function isTransparent(image: Image): boolean {
+  const [width, height] = [Math.min(COPY_SIDE, image.width), Math.min(COPY_SIDE, image.height)];
+  const context = createCanvas(width, height).getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(image, 0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  for (let alpha = 3; alpha < data.length; alpha += 4) if (data[alpha] !== 255) return true;
+  return false;
 }
 
 /**

@@ -1,5 +1,7 @@
+import type { ImageFormat } from '../../catalogue/model.ts';
+
 /** The image types that a request may carry. */
-export type ImageType = 'image/png' | 'image/jpeg' | 'image/webp';
+export type ImageType = `image/${ImageFormat}`;
 
 export interface ImageHeader {
   readonly contentType: ImageType;

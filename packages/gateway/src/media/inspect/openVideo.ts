@@ -42,10 +42,10 @@ export function throwIfMachine(code: number): void {
   if (MACHINE.has(code)) FFmpegError.throwIfError(code, 'Could not read the video');
 }
 
-/** Opens a video file, with local bytes only; undefined if FFmpeg recognizes none of the allowed containers. */
-export async function openVideo(path: string): Promise<FormatContext | undefined> {
+/** Opens a file, with local bytes only; undefined if FFmpeg recognizes none of the allowed containers, by default those of videos. */
+export async function openVideo(path: string, formats = FORMATS): Promise<FormatContext | undefined> {
   const context = new FormatContext();
-  const options = Dictionary.fromObject({ format_whitelist: FORMATS, protocol_whitelist: 'file' });
+  const options = Dictionary.fromObject({ format_whitelist: formats, protocol_whitelist: 'file' });
   const opened = await context.openInput(path, null, options);
   throwIfMachine(opened);
   if (opened < 0) return undefined;

@@ -1,6 +1,7 @@
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { z } from 'zod';
 import { OnetakeError } from '../../tasks/errors.ts';
+import { valueOfJson } from '../../tasks/text.ts';
 import type { Bucket } from './client.ts';
 import { explainedS3, isCode, isNoSuchKey, isNotImplemented, statusOf, webPage } from './errors.ts';
 
@@ -40,17 +41,9 @@ async function ownerOf(bucket: Bucket, Key: string): Promise<string | undefined>
     if (isNoSuchKey(error)) return undefined;
     throw error;
   }
-  const claim = Claim.safeParse(parsed(text));
+  const claim = Claim.safeParse(valueOfJson(text));
   // An owner that cannot be read is unknown, so it must not be overwritten.
   return claim.success ? claim.data.installation : '';
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 async function write(bucket: Bucket, Key: string, installation: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { unreadStream } from '../../net/unreadStream.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 
 /**
@@ -48,7 +49,7 @@ export function withIdleTimeout(body: Readable, idleMs: number, limit = Number.P
   body.once('close', () => {
     if (!ended) stream.destroy(broken('broke off'));
   });
-  return stream;
+  return unreadStream(stream);
 }
 
 const broken = (how: string, cause?: unknown): OnetakeError =>

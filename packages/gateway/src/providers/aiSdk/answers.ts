@@ -1,6 +1,6 @@
+import { valueAt } from '../mapping/jsonPath.ts';
 import type { Answer } from '../provider.ts';
 import { doneWithoutVideo } from './errors.ts';
-import { valueAt } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
 import type { StatusResult } from './videoModel.ts';
 

@@ -37,6 +37,7 @@ const ABILITIES: Abilities = {
   discard: false,
   resumeJob: false,
   upstreamTime: false,
+  fleet: false,
 };
 
 /** A package name on npm, so that an account can never name a file or a URL. */
@@ -88,6 +89,7 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
         return z.NEVER;
       }),
 
+  variables: PACKAGES.flatMap(({ environment: { keys, baseUrl: url } }) => [...keys, url]),
   fromEnvironment: (env) =>
     PACKAGES.flatMap(({ id, package: name, environment }): EnvironmentAccount<AiSdkAccount>[] => {
       const key = environment.keys.find((variable) => env[variable]);
@@ -124,7 +126,8 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
         log,
       }),
       providerId: row.id,
-      retiresModels: url === undefined,
+      service: row.id,
+      official: url === undefined,
       limits: row.limits,
     };
   },

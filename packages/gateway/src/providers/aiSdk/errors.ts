@@ -1,9 +1,16 @@
 import { lostCall } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
-import { type ErrorRow, failureWords, refusalError, type UpstreamRefusal } from '../mapping/errorTable.ts';
+import {
+  CHECK_ADDRESS,
+  type ErrorRow,
+  failureWords,
+  isForeign,
+  refusalError,
+  type UpstreamRefusal,
+} from '../mapping/errorTable.ts';
+import { isObject } from '../mapping/jsonPath.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
-import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
 import { isOk, type RecordingFetch, type WireAnswer } from './recordingFetch.ts';
 
@@ -40,23 +47,28 @@ export function startError(error: unknown, { recording, row, scrub, now }: Situa
   const failure = recording.failure();
   const message = scrub(wordsOfError(error));
   if (recording.mayHaveCreated()) return new UpstreamError('upstream_unavailable', { detail: message });
-  if (failure !== undefined) return failure instanceof UpstreamError ? failure : lostCall(failure, scrub);
+  if (failure !== undefined)
+    return failure instanceof UpstreamError ? failure : lostCall(failure, scrub, CHECK_ADDRESS);
   const answer = recording.answer();
   if (!answer) {
     return new UpstreamError('invalid_request', { created: 'no', detail: message });
   }
-  if (isOk(answer)) return new UpstreamError('upstream_unavailable', { detail: message });
-  return refused(answer, row, scrub, now);
+  if (isOk(answer)) {
+    const advice = typeof answer.body === 'string' ? `, ${CHECK_ADDRESS}` : '';
+    return new UpstreamError('upstream_unavailable', { detail: `${message}${advice}` });
+  }
+  return refused(answer, row, scrub, now, true);
 }
 
 /** The meaning of an error that a package threw during a poll: an answer if the service gave one, otherwise this throws. */
 export function askFailure(error: unknown, situation: Situation): Answer {
   const { recording, row, scrub, now } = situation;
   const failure = recording.failure();
-  if (failure !== undefined) throw failure instanceof UpstreamError ? failure : lostCall(failure, scrub);
+  if (failure !== undefined)
+    throw failure instanceof UpstreamError ? failure : lostCall(failure, scrub, CHECK_ADDRESS);
   const answer = recording.answer();
   const message = scrub(wordsOfError(error));
-  if (answer?.status === 404) return { state: 'missing', detail: message };
+  if (answer?.status === 404 && !foreign(answer)) return { state: 'missing', detail: message };
   if (answer && !isOk(answer)) throw refused(answer, row, scrub, now);
   if (answer && WITHOUT_VIDEO.test(message)) return doneWithoutVideo(message);
   throw new UpstreamError('upstream_unavailable', { detail: message });
@@ -86,14 +98,26 @@ export const doneWithoutVideo = (detail: string): Answer => ({
   detail,
 });
 
-function refused(answer: WireAnswer, row: PackageRow, scrub: Scrub, now: number): UpstreamError {
+function refused(
+  answer: WireAnswer,
+  row: PackageRow,
+  scrub: Scrub,
+  now: number,
+  isCreation = false,
+): UpstreamError {
   const wait = retryAfterMs(answer.headers, now);
   return refusalError([...row.errors, ...COMMON_ERRORS], {
     ...refusalOf(answer.body, scrub),
     status: answer.status,
+    isForeign: foreign(answer),
+    isCreation,
     ...(wait === undefined ? {} : { retryAfterMs: wait }),
   });
 }
+
+/** Whether another server has answered. A body that is not JSON is text. */
+const foreign = ({ status, body }: WireAnswer): boolean =>
+  isForeign(status, typeof body === 'string' ? body : '', typeof body !== 'string');
 
 /**
  * Reads an error body in the forms that the services use: `{error: {code, type, message}}` (xAI, MiniMax),

@@ -3,8 +3,8 @@ import type { AccountLimits } from '../account.ts';
 import type { Json, ParameterRow } from '../mapping/body.ts';
 import type { ErrorRow } from '../mapping/errorTable.ts';
 
-/** The members of a request that hold images. */
-type ImageField = 'image' | 'lastFrame' | 'referenceImages';
+/** The members of a request that hold images. Of `references`, only images without a role. */
+type ImageField = 'image' | 'lastFrame' | 'references';
 
 /** The particulars of one package of the AI SDK. */
 export interface PackageRow {
@@ -64,6 +64,8 @@ export interface PackageRow {
     /** The answer from which the package takes a job for unfinished. */
     readonly unfinished: { readonly status: number; readonly body: Json };
   };
+  /** Corrects the address of a request about a model, where the package gets it wrong. */
+  address?(url: string, modelId: string): string;
   /** Converts documented answers that the package cannot read into a form that it can. */
   repair?(body: unknown): unknown;
   readonly limits: AccountLimits;
@@ -96,7 +98,7 @@ export function unknownPackage(name: string, factory: string): PackageRow {
       { from: 'generateAudio', to: 'generateAudio' },
       { from: 'negativePrompt', to: `providerOptions.${id}.negativePrompt` },
     ],
-    images: ['image', 'lastFrame', 'referenceImages'],
+    images: ['image', 'lastFrame', 'references'],
     reserved: COMMON_RESERVED,
     errors: [],
     limits: {

@@ -1,16 +1,18 @@
-import { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { openBytes } from '../http/openResult.ts';
 import { pollAfterMs, withPollAfter } from '../http/retryAfter.ts';
 import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
-import { MAKES_NOTHING, type OpenedResult, type Provider, type Sending, UpstreamError } from '../provider.ts';
+import { notSent } from '../mapping/inputs.ts';
+import { MAKES_NOTHING, type Provider, type Sending, UpstreamError } from '../provider.ts';
 import { finished, INLINE, inlineBytes, underWay, withTimes } from './answers.ts';
+import { droppedOptions, dropsReferences } from './droppedOptions.ts';
 import { askFailure, failedAnswer, startError } from './errors.ts';
 import type { PackageRow } from './packageRow.ts';
 import { createRecordingFetch, type RecordingFetch } from './recordingFetch.ts';
-import { callOptions } from './request.ts';
+import { callOptions, refusedOf } from './request.ts';
 import type { LoadedPackage, Operation } from './videoModel.ts';
 
 interface AiSdkParts {
@@ -39,13 +41,13 @@ export function createAiSdkProvider({
   clock,
   log,
 }: AiSdkParts): Provider {
-  const recordingFor = ({ signal, maySend }: Sending): RecordingFetch =>
-    createRecordingFetch({ row, http, maySend, baseUrl, signal });
+  const recordingFor = (modelId: string, { signal, maySend }: Sending): RecordingFetch =>
+    createRecordingFetch({ row, modelId, http, maySend, baseUrl, signal });
   const noteVersion = createVersionNotice({ accountId, row, loaded, log });
 
   async function status(ref: OperationRef, signal: AbortSignal) {
     noteVersion(ref.version);
-    const recording = recordingFor({ signal, maySend: MAKES_NOTHING });
+    const recording = recordingFor(ref.modelId, { signal, maySend: MAKES_NOTHING });
     const situation = { recording, row, scrub, now: clock.now() };
     try {
       const model = loaded.model(ref.modelId, recording.fetch);
@@ -68,8 +70,10 @@ export function createAiSdkProvider({
   return {
     async submit(job, sending) {
       const options = await callOptions(row, job);
-      const recording = recordingFor(sending);
       const modelId = job.upstreamModel;
+      if (options.inputReferences && (await dropsReferences(row, loaded, job.request, modelId)))
+        throw notSent('The upstream provider takes no references, or not so many');
+      const recording = recordingFor(modelId, sending);
       try {
         const { operation, warnings } = await loaded
           .model(modelId, recording.fetch)
@@ -87,14 +91,17 @@ export function createAiSdkProvider({
             'a package dropped a parameter',
           );
         }
-        const upstreamId = writeRef({ package: row.package, version: loaded.version, modelId, operation });
-        if (upstreamId !== undefined) return { upstreamId, state: 'queued' };
+        const ref: OperationRef = { package: row.package, version: loaded.version, modelId, operation };
+        return { upstreamId: JSON.stringify(ref), state: 'queued' };
       } catch (error) {
         throw startError(error, { recording, row, scrub, now: clock.now() });
       }
-      throw new UpstreamError('upstream_failed', {
-        detail: `${row.package} returned an operation that is too long to be stored`,
-      });
+    },
+
+    async refusedOptions(request, upstreamModel) {
+      const refused = refusedOf(row, request);
+      if (refused.length > 0 || !request.providerOptions) return refused;
+      return droppedOptions(row, loaded, request, upstreamModel);
     },
 
     async poll({ upstreamId }, signal) {
@@ -120,7 +127,7 @@ export function createAiSdkProvider({
       const bytes = result?.status === 'completed' ? inlineBytes(result) : undefined;
       if (!bytes)
         throw new UpstreamError('result_lost', { detail: 'the answer no longer contains the video' });
-      return opened(bytes, offset);
+      return openBytes(bytes, offset);
     },
 
     // Compares the times in answers with those of this gateway.
@@ -153,13 +160,6 @@ function createVersionNotice({
   };
 }
 
-const opened = (bytes: Buffer, offset: number): OpenedResult => ({
-  // A byte stream, not a stream of one object. An empty chunk would not end it.
-  stream: Readable.from(offset < bytes.length ? [bytes.subarray(offset)] : [], { objectMode: false }),
-  bytes: bytes.length,
-  offset,
-});
-
 /** The bridge's reference to a job: the package, and what it needs to poll the job. */
 const Ref = z.object({
   package: z.string(),
@@ -173,15 +173,6 @@ interface OperationRef {
   readonly version: string;
   readonly modelId: string;
   readonly operation: Operation;
-}
-
-/** Characters. Packages need an id or one or two URLs, and a row of the store should not hold more. */
-const MAX_REF_LENGTH = 4096;
-
-/** The upstream id of a job; undefined if it would be too long to store. */
-function writeRef(ref: OperationRef): string | undefined {
-  const text = JSON.stringify(ref);
-  return text.length > MAX_REF_LENGTH ? undefined : text;
 }
 
 /** Reads an upstream id; undefined if the bridge did not make it. */

@@ -24,6 +24,7 @@ export interface WireAnswer {
 
 interface ExchangeOptions {
   readonly row: PackageRow;
+  readonly modelId: string;
   readonly http: Pick<UpstreamHttp, 'raw'>;
   readonly maySend: MaySend;
   /** The address of the account's service, if it is not the package's default. */
@@ -42,6 +43,7 @@ const HARMLESS: ReadonlySet<string> = new Set(['accept', 'user-agent']);
  */
 export function createRecordingFetch({
   row,
+  modelId,
   http,
   maySend,
   baseUrl,
@@ -49,13 +51,17 @@ export function createRecordingFetch({
 }: ExchangeOptions): RecordingFetch {
   const own = baseUrl ?? row.baseUrl;
   const home = own === undefined ? undefined : new URL(own).origin;
+  const redirect =
+    row.baseUrlOption === undefined && baseUrl !== undefined && row.baseUrl !== undefined
+      ? { from: row.baseUrl, to: baseUrl }
+      : undefined;
   let answer: WireAnswer | undefined;
   let failure: unknown;
   let writes = 0;
   let created = false;
 
   async function send(sent: Request): Promise<Response> {
-    const url = moved(sent.url);
+    const url = moved(row.address?.(sent.url, modelId) ?? sent.url);
     const headers = [...sent.headers].filter(
       ([name]) => home === undefined || new URL(url).origin === home || HARMLESS.has(name),
     );
@@ -76,7 +82,8 @@ export function createRecordingFetch({
         if (sent.method !== 'GET' && code < 300) created = true;
       },
     });
-    const text = repaired(received.body.toString('utf8'));
+    const body = received.body.toString('utf8');
+    const text = repaired(sent.method === 'GET' ? body : movedBack(body));
     answer = { status: received.status, headers: received.headers, body: parsed(text) };
     return responseOf({ ...received, body: text });
   }
@@ -96,8 +103,12 @@ export function createRecordingFetch({
 
   /** Redirects a package without a base URL for videos to the account's base URL. */
   function moved(url: string): string {
-    if (row.baseUrlOption !== undefined || baseUrl === undefined || row.baseUrl === undefined) return url;
-    return url.startsWith(row.baseUrl) ? baseUrl + url.slice(row.baseUrl.length) : url;
+    return redirect && url.startsWith(redirect.from) ? redirect.to + url.slice(redirect.from.length) : url;
+  }
+
+  /** Shows such a package the links in the answer to a creation as links to its own address, because it sends its key nowhere else. */
+  function movedBack(text: string): string {
+    return redirect ? text.replaceAll(`${redirect.to}/`, `${redirect.from}/`) : text;
   }
 
   function repaired(text: string): string {

@@ -63,6 +63,7 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
       discard: true,
       resumeJob: false,
       upstreamTime: true,
+      fleet: false,
     },
   },
   schema: (secret) =>
@@ -81,6 +82,7 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
         baseUrl: base_url,
         discards: delete_after_collect,
       })),
+  variables: ['ARK_API_KEY', 'ARK_BASE_URL', 'ARK_REGION'],
   fromEnvironment(env) {
     const { ARK_API_KEY: key, ARK_BASE_URL: url, ARK_REGION: region } = env;
     if (!key) return undefined;
@@ -107,9 +109,8 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
         log,
         clock,
       }),
-      region,
-      // Another service that speaks the protocol may still have them.
-      retiresModels: account.baseUrl === undefined || regionAt(hostname) !== undefined,
+      service: region,
+      official: account.baseUrl === undefined || regionAt(hostname) !== undefined,
       limits: LIMITS,
     };
   },

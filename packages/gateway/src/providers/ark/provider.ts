@@ -3,6 +3,7 @@ import type { Clock } from '../../time/clock.ts';
 import type { CallbackAddress } from '../definition.ts';
 import { withPollAfter } from '../http/retryAfter.ts';
 import { createScrub } from '../http/secrets.ts';
+import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import { createStatusReader, type StatusReader } from '../mapping/statusTable.ts';
@@ -13,9 +14,8 @@ import { createSharedAnswers } from '../search/sharedAnswers.ts';
 import { type ArkClient, createArkClient } from './client.ts';
 import { ERRORS, isTaskRunning, isUnknownTask, refusalOf } from './errors.ts';
 import { readList } from './find.ts';
-import { createBody } from './request.ts';
+import { createBody, refusedOf } from './request.ts';
 import { createStatusBatcher, type StatusBatcher } from './statusBatcher.ts';
-import { unlessGivenUp } from './unlessGivenUp.ts';
 import { callbackUrl, readCallback } from './webhook.ts';
 import { answerOf, STATUSES, type TaskOrMissing, type TaskPage } from './wire.ts';
 
@@ -100,12 +100,14 @@ export function createArkProvider(options: ArkOptions): Provider {
       const body = await createBody(job, callback && callbackUrl(callback));
       return { upstreamId: await client.create(body, sending), state: 'queued' };
     },
+    refusedOptions: refusedOf,
     poll: async ({ upstreamId }, signal) => answer(await batcher.one(upstreamId, signal)),
     async pollMany(handles, signal) {
       const ids = handles.map(({ upstreamId }) => upstreamId);
       const tasks = await batcher.many(ids, signal);
       return new Map([...tasks].map(([id, task]) => [id, answer(task)]));
     },
+    chooseJobs: (due) => due.slice(0, batcher.jobsPerPoll).map(({ handle }) => handle),
     // The link is signed. TOS refuses a signed request that carries a key as well.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel: ({ upstreamId }, signal) => cancelQueued(upstreamId, signal, { client, batcher, meaningOf, log }),

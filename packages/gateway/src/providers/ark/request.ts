@@ -1,6 +1,14 @@
-import type { VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, type Json, type ParameterRow, withOptions } from '../mapping/body.ts';
-import { readDataUrl } from '../mapping/inputs.ts';
+import { kindText } from '../../catalogue/references.ts';
+import type { Reference, StoredInput, VideoRequest } from '../../tasks/request.ts';
+import {
+  bodyOf,
+  type Json,
+  type OptionRules,
+  type ParameterRow,
+  refusedOptions,
+  withOptions,
+} from '../mapping/body.ts';
+import { linkTo, notSent, readDataUrl } from '../mapping/inputs.ts';
 import type { Job } from '../provider.ts';
 import { correlationMarkerOf } from './correlationMarker.ts';
 
@@ -8,7 +16,8 @@ import { correlationMarkerOf } from './correlationMarker.ts';
 const PARAMETERS: readonly ParameterRow[] = [
   { from: 'resolution', to: 'resolution' },
   { from: 'aspectRatio', to: 'ratio' },
-  { from: 'duration', to: 'duration' },
+  // "-1: the model decides."
+  { from: 'duration', to: 'duration', as: (duration, { autoDuration }) => (autoDuration ? -1 : duration) },
   { from: 'seed', to: 'seed' },
   { from: 'cameraFixed', to: 'camera_fixed' },
   { from: 'watermark', to: 'watermark' },
@@ -45,26 +54,51 @@ const RESERVED = [
   'frames',
   'draft',
   'output_format',
+  'omni_reference_task_type',
 ];
 
 /** The body of `POST /contents/generations/tasks`. */
 export async function createBody(job: Job, callbackUrl: string | undefined): Promise<Json> {
   const { request, upstreamModel } = job;
-  const family = familyOf(upstreamModel, request);
-  const rows = PARAMETERS.filter(({ from }) => !family?.without.includes(from));
-  const parameters = bodyOf(rows, request);
-  const body = {
-    ...parameters,
-    ...(family?.framesDecideRatio && request.image ? { ratio: 'adaptive' } : {}),
-    execution_expires_after: correlationMarkerOf(job.idempotencyKey),
-  };
   return {
-    ...withOptions(body, request.providerOptions, RESERVED),
+    // The one value that options may replace: it is the gateway's own choice, and a search then knows that it is no marker.
+    execution_expires_after: correlationMarkerOf(job.idempotencyKey),
+    ...withOptions(rulesOf(request, upstreamModel), request.providerOptions),
     model: upstreamModel,
     content: await contentOf(job),
     ...(callbackUrl === undefined ? {} : { callback_url: callbackUrl }),
   };
 }
+
+/** The parameters of a request, and what its options may not set. */
+function rulesOf(request: VideoRequest, upstreamModel: string): OptionRules {
+  const family = familyOf(upstreamModel, request);
+  const rows = PARAMETERS.filter(({ from }) => !family?.without.includes(from));
+  const taskType = taskTypeOf(request);
+  const adaptive = taskType !== undefined || (family?.framesDecideRatio && request.image);
+  return {
+    own: {
+      ...bodyOf(rows, request),
+      ...(adaptive ? { ratio: 'adaptive' } : {}),
+      ...(taskType === undefined ? {} : { omni_reference_task_type: taskType }),
+    },
+    reserved: RESERVED,
+  };
+}
+
+/**
+ * "Seedance 2.5", `omni_reference_task_type`: editing takes ratio and duration from the source (`adaptive`, -1), extending the ratio. A task
+ * whose prompt asks for something else fails when it runs.
+ */
+const TASK_TYPES: Readonly<Record<string, 'edit' | 'extend'>> = { source: 'edit', first_clip: 'extend' };
+
+function taskTypeOf({ references = [] }: VideoRequest): 'edit' | 'extend' | undefined {
+  return references.map(({ role }) => TASK_TYPES[role ?? '']).find((type) => type !== undefined);
+}
+
+/** See `Provider.refusedOptions`. */
+export const refusedOf = (request: VideoRequest, upstreamModel: string): string[] =>
+  refusedOptions(rulesOf(request, upstreamModel), request.providerOptions);
 
 function familyOf(upstreamModel: string, { model }: VideoRequest): Family | undefined {
   for (const name of [upstreamModel, model]) {
@@ -74,24 +108,46 @@ function familyOf(upstreamModel: string, { model }: VideoRequest): Family | unde
   return undefined;
 }
 
+/** Roles are told by the type of the task, which is one. */
+function refuseStrayRoles({ references = [] }: VideoRequest): void {
+  const withRole = references.filter(({ role }) => role !== undefined);
+  const [first] = withRole;
+  const second = withRole.find(({ role }) => role !== first?.role);
+  const stray = withRole.find(({ type, role }) => type !== 'video' || !Object.hasOwn(TASK_TYPES, role ?? ''));
+  if (stray) throw notSent(`The upstream provider takes no ${kindText(stray)} as a reference`);
+  if (first && second)
+    throw notSent(`The upstream provider takes no ${kindText(second)} beside one with role ${first.role}`);
+}
+
 async function contentOf(job: Job): Promise<Json[]> {
-  const { prompt, image, lastFrame, referenceImages = [] } = job.request;
-  const images = [
-    ...(image ? [{ input: image, role: 'first_frame' }] : []),
-    ...(lastFrame ? [{ input: lastFrame, role: 'last_frame' }] : []),
-    ...referenceImages.map((input) => ({ input, role: 'reference_image' })),
+  refuseStrayRoles(job.request);
+  const { prompt, image, lastFrame, references = [] } = job.request;
+  const inputs = [
+    ...(image ? [{ type: 'image', input: image, role: 'first_frame' } as const] : []),
+    ...(lastFrame ? [{ type: 'image', input: lastFrame, role: 'last_frame' } as const] : []),
+    ...references.map(({ type, input }) => ({ type, input, role: `reference_${type}` })),
   ];
+  // "A video: URL or asset", while images and sounds may be bytes.
+  const bytes = inputs.reduce((sum, { type, input }) => (type === 'video' ? sum : sum + input.bytes), 0);
+  const urlOf = (type: Reference['type'], input: StoredInput): string | Promise<string> => {
+    const hasLink = input.sourceUrl !== undefined || job.linkTo !== undefined;
+    const byLink = type === 'video' || (bytes > INLINE_BYTES && hasLink);
+    return byLink ? linkTo(job, input) : readDataUrl(job, input);
+  };
   return [
     { type: 'text', text: withoutFlags(prompt) },
     ...(await Promise.all(
-      images.map(async ({ input, role }) => ({
-        type: 'image_url',
-        image_url: { url: await readDataUrl(job, input) },
+      inputs.map(async ({ type, input, role }) => ({
+        type: `${type}_url`,
+        [`${type}_url`]: { url: await urlOf(type, input) },
         role,
       })),
     )),
   ];
 }
+
+/** "The request body must not exceed 64 MB. Do not use base64 for large files." Bytes before they are base64. */
+const INLINE_BYTES = 45_000_000;
 
 /**
  * A prompt in which Ark finds no parameters. Ark reads `--rs 4k` and the like after the text as parameters, which would change

@@ -1,9 +1,9 @@
 import type { Log } from '../../observability/log.ts';
 import type { Reason } from '../../tasks/reasons.ts';
+import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import { UpstreamError } from '../provider.ts';
 import { createRateLimiter, type RateLimiter, type Wait } from '../rates/limiter.ts';
 import type { OpenPermits } from '../rates/permits.ts';
-import { unlessGivenUp } from './unlessGivenUp.ts';
 import type { ArkTask, TaskOrMissing } from './wire.ts';
 
 /**
@@ -16,6 +16,11 @@ export interface StatusBatcher {
   many(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, TaskOrMissing>>;
   /** Sends a query of its own, for decisions that need the status of this very moment. */
   now(id: string, signal: AbortSignal): Promise<TaskOrMissing>;
+  /**
+   * About how many jobs one poll may be, so that the lists keep up with all polls that the account allows. With more, ids would wait
+   * for the list behind less urgent ones.
+   */
+  readonly jobsPerPoll: number;
   /** The rate limiter of the list, for its other uses. */
   readonly lists: RateLimiter;
 }
@@ -112,6 +117,7 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
   }
 
   return {
+    jobsPerPoll: Math.max(1, Math.floor((batch * LISTS.perSecond) / queriesPerSecond)),
     lists,
     now,
     async one(id, signal) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { createScrub, excerpt } from '../http/secrets.ts';
+import { errorSaid } from '../mapping/errorSaid.ts';
 import { failureWords } from '../mapping/errorTable.ts';
 import type { Meaning, StatusTable } from '../mapping/statusTable.ts';
 import { type Answer, UpstreamError, type UpstreamTimes } from '../provider.ts';
@@ -11,7 +12,7 @@ const Task = z.object({
   id: z.string(),
   status: z.string(),
   content: z.object({ video_url: z.string().nullish() }).nullish(),
-  error: z.object({ code: z.string().nullish(), message: z.string().nullish() }).nullish(),
+  error: z.unknown().optional(),
   usage: z.object({ total_tokens: z.number().nullish() }).nullish(),
   /** Seconds UTC. */
   created_at: z.number().nullish(),
@@ -106,11 +107,7 @@ export function answerOf(task: ArkTask, meaning: Meaning, scrub: (text: string) 
 }
 
 function failed(task: ArkTask, scrub: (text: string) => string, without: string): Answer {
-  const { code, message } = task.error ?? {};
-  const words = failureWords(ERRORS, {
-    ...(code ? { code } : {}),
-    ...(message ? { message: scrub(message) } : {}),
-  });
+  const words = failureWords(ERRORS, errorSaid(task.error, scrub));
   return { state: 'failed', ...words, detail: words.detail || without, ...since(task, 'endedAt') };
 }
 
@@ -118,7 +115,7 @@ function failed(task: ArkTask, scrub: (text: string) => string, without: string)
 const since = ({ updated_at: seconds }: ArkTask, name: keyof UpstreamTimes): UpstreamTimes =>
   seconds ? { [name]: seconds * 1000 } : {};
 
-function resultOf({ content, updated_at, duration }: ArkTask): UpstreamResult | undefined {
+function resultOf({ content, updated_at, duration, usage }: ArkTask): UpstreamResult | undefined {
   const url = content?.video_url;
   if (!url) return undefined;
   const expiresAt = linkExpiry(url) ?? (updated_at ? updated_at * 1000 + LINK_MS : undefined);
@@ -126,6 +123,7 @@ function resultOf({ content, updated_at, duration }: ArkTask): UpstreamResult | 
     ref: url,
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(duration ? { duration } : {}),
+    ...(usage?.total_tokens ? { usage: { tokens: usage.total_tokens } } : {}),
   };
 }
 

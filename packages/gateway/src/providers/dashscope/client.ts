@@ -38,6 +38,8 @@ export interface TaskAnswer {
   readonly pollAfterMs: number | undefined;
   /** The length of the video in seconds, if stated. */
   readonly seconds: number | undefined;
+  /** The seconds of input videos that are billed, if stated. */
+  readonly inputSeconds: number | undefined;
 }
 
 /** A page of the list of tasks. It has statuses but no results and no prompts. */
@@ -118,7 +120,9 @@ export function createDashscopeClient(parts: {
       const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
       const get = { method: 'GET', path, signal } as const;
       const { body, pollAfterMs } = await poll(get, (told) => outputOf(told).status !== '');
-      return { output: outputOf(body), seconds: secondsOf(body), pollAfterMs };
+      const { usage } = body;
+      const inputSeconds = numberOf(fieldsOf(usage).input_video_duration);
+      return { output: outputOf(body), seconds: secondsOf(body), inputSeconds, pollAfterMs };
     },
     async list(query, signal) {
       const path = `/api/v1/tasks/?${new URLSearchParams(query)}`;

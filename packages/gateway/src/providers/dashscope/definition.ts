@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { baseUrl } from '../../settingSchemas.ts';
 import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
+import { PAGE_SIZE } from './list.ts';
 import { createDashscopeProvider } from './provider.ts';
 import { placeOf, REGION_NAMES, type Region } from './regions.ts';
-import { PAGE_SIZE } from './statusBatcher.ts';
 
 interface DashscopeAccount extends CommonAccount {
   readonly api_key: string;
@@ -35,6 +35,7 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
       discard: false,
       resumeJob: false,
       upstreamTime: true,
+      fleet: false,
     },
   },
   schema: (secret) =>
@@ -45,9 +46,10 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
       base_url: baseUrl.optional(),
     }),
   // Other clients read DASHSCOPE_BASE_URL. DashScope's SDKs read DASHSCOPE_HTTP_BASE_URL.
-  fromEnvironment({ DASHSCOPE_API_KEY, DASHSCOPE_BASE_URL, DASHSCOPE_HTTP_BASE_URL }) {
-    if (!DASHSCOPE_API_KEY) return undefined;
-    const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
+  variables: ['DASHSCOPE_API_KEY', 'DASHSCOPE_BASE_URL', 'DASHSCOPE_HTTP_BASE_URL'],
+  fromEnvironment(env) {
+    if (!env.DASHSCOPE_API_KEY) return undefined;
+    const url = env.DASHSCOPE_BASE_URL || env.DASHSCOPE_HTTP_BASE_URL;
     return { api_key: { env: 'DASHSCOPE_API_KEY' }, ...(url ? { base_url: url } : {}) };
   },
   open(account, { log, clock, permits, openHttp }) {
@@ -62,8 +64,8 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
         log,
         clock,
       }),
-      ...(place.region === undefined ? {} : { region: place.region }),
-      retiresModels: place.own,
+      ...(place.region === undefined ? {} : { service: place.region }),
+      official: place.own,
       limits: {
         // "Rate limits": five tasks of a model at a time, five submissions a second.
         inFlight: 5,

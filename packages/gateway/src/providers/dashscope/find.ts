@@ -2,8 +2,8 @@ import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
 import { type UnknownSubmission, UpstreamError } from '../provider.ts';
 import { guessedIntent, type Listing } from '../search/judge.ts';
 import type { DashscopeClient, ListItem, TaskAnswer } from './client.ts';
+import { PAGE_SIZE, SKEW_MS, windowOf } from './list.ts';
 import { promptSent } from './request.ts';
-import { PAGE_SIZE, SKEW_MS, windowOf } from './statusBatcher.ts';
 import type { AnswerReader } from './wire.ts';
 
 /** How long after the intent a submission can still have arrived, unless the call took longer. Milliseconds. */
@@ -49,26 +49,22 @@ export function createListReader({
   }
 
   return async (lost, signal) => {
-    const candidates = await candidatesOf(client, lost, signal);
-    if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return NO_CANDIDATES;
-    const meanings = candidates.map(({ id, status }) => reader.meaningOf(status, id));
+    const listed = await candidatesOf(client, lost, signal);
+    if (listed.length === 0 || listed.length > MAX_CANDIDATES) return NO_CANDIDATES;
+    const meanings = listed.map(({ id, status }) => reader.meaningOf(status, id));
     const working = meanings.filter((meaning) => meaning === 'queued' || meaning === 'in_progress').length;
     if (working > 0) {
       throw new UpstreamError('upstream_unavailable', {
         detail: `${working} tasks of the same minutes are unfinished, and show their prompts only when they end`,
       });
     }
-    const succeeded = candidates.filter((_, index) => meanings[index] === 'succeeded');
-    const created = new Map(candidates.map(({ id, createdAt }) => [id, createdAt]));
-    const answers = await Promise.all(succeeded.map(({ id }) => ended(id, signal)));
-    return {
-      ...NO_CANDIDATES,
-      candidates: answers.map((answer) => ({
-        upstreamId: answer.output.id,
-        createdAt: created.get(answer.output.id),
-        likeness: likenessOf(answer, lost),
-      })),
-    };
+    const succeeded = listed.filter((_, index) => meanings[index] === 'succeeded');
+    const candidates = succeeded.map(async ({ id, createdAt }) => ({
+      upstreamId: id,
+      createdAt,
+      likeness: likenessOf(await ended(id, signal), lost),
+    }));
+    return { ...NO_CANDIDATES, candidates: await Promise.all(candidates) };
   };
 }
 

@@ -1,4 +1,4 @@
-import type { VideoRequest } from '../../tasks/request.ts';
+import type { ReferenceType, VideoRequest } from '../../tasks/request.ts';
 import type { ParameterRow } from '../mapping/body.ts';
 
 /** The differences between generations of models. */
@@ -7,16 +7,31 @@ export interface Generation {
   readonly models: RegExp;
   readonly path: string;
   readonly parameters: readonly ParameterRow[];
+  /** Frames. */
   readonly images: readonly ImageRow[];
+  readonly references?: readonly ReferenceRow[];
 }
 
-export type ImageField = 'image' | 'lastFrame' | 'referenceImages';
+export type ImageField = 'image' | 'lastFrame';
+
+/** A list in `input`, or entries of this type in `input.media`. */
+export type ReferenceTarget = { readonly list: string } | { readonly media: string };
+
+/** Where references of a kind go, in the caller's order. */
+export interface ReferenceRow {
+  readonly type: ReferenceType;
+  readonly role?: string;
+  readonly to: ReferenceTarget;
+  /** As of an image. Videos and sounds only go by their public URL. */
+  readonly as: ImageRow['as'];
+  readonly maxBytes?: number;
+}
 
 /** Where an input image goes in the body, and in what form. */
 export interface ImageRow {
   readonly from: ImageField & keyof VideoRequest;
-  /** A member of `input`, a list in `input`, or an entry of this type in `input.media`. */
-  readonly to: { readonly field: string } | { readonly list: string } | { readonly media: string };
+  /** A member of `input`, or an entry of this type in `input.media`. */
+  readonly to: { readonly field: string } | { readonly media: string };
   /** `bytes`: as a data URL, or by its public URL if it is too large. `address`: only by its public URL. */
   readonly as: 'bytes' | 'address';
   /** The most bytes of an image that the upstream takes. */
@@ -33,7 +48,12 @@ const FRAMES = '/api/v1/services/aigc/image2video/video-synthesis';
 const SHARED: readonly ParameterRow[] = [
   { from: 'prompt', to: 'input.prompt' },
   { from: 'negativePrompt', to: 'input.negative_prompt' },
-  { from: 'duration', to: 'parameters.duration' },
+  // Wan 3.0: "-1: the model decides".
+  {
+    from: 'duration',
+    to: 'parameters.duration',
+    as: (duration, { autoDuration }) => (autoDuration ? -1 : duration),
+  },
   { from: 'promptExtend', to: 'parameters.prompt_extend' },
   { from: 'watermark', to: 'parameters.watermark' },
   { from: 'seed', to: 'parameters.seed' },
@@ -64,6 +84,8 @@ const RATIO_OR_ADAPTIVE: ParameterRow = {
   as: (ratio, { image }) => (image ? 'adaptive' : ratio),
 };
 
+const AUDIO: ParameterRow = { from: 'generateAudio', to: 'parameters.audio' };
+
 /** "Wan image-to-video (2.1-2.6)" and "first-and-last-frame": at most 10 MB, by URL or as `data:{MIME_type};base64,…`. */
 const legacyImage = (from: ImageField, field: string): ImageRow => ({
   from,
@@ -71,12 +93,54 @@ const legacyImage = (from: ImageField, field: string): ImageRow => ({
   as: 'bytes',
   maxBytes: 10 * MB,
 });
-/** "Wan2.7 image-to-video" and "Wan3.0": at most 20 MB. */
+/** "Wan2.7 image-to-video", "Wan3.0" and "HappyHorse": at most 20 MB. */
 const media = (from: ImageField, type: string): ImageRow => ({
   from,
   to: { media: type },
   as: 'bytes',
   maxBytes: 20 * MB,
+});
+
+/** "Wan reference-to-video (2.6)": images and videos in one list, only by public URL. */
+const REFERENCE_URLS: readonly ReferenceRow[] = (['image', 'video'] as const).map((type) => ({
+  type,
+  to: { list: 'reference_urls' },
+  as: 'address',
+}));
+
+/** Images as bytes. "The URL of a video or sound must be public." */
+const reference = (type: ReferenceType, media: string, role?: string): ReferenceRow => ({
+  type,
+  ...(role === undefined ? {} : { role }),
+  to: { media },
+  ...(type === 'image' ? { as: 'bytes', maxBytes: 20 * MB } : { as: 'address' }),
+});
+
+/** "Kling video generation API reference" (Model Studio): `std` makes 720P, `pro` 1080P. The ratio is that of a first frame. */
+const KLING: readonly ParameterRow[] = [
+  { from: 'prompt', to: 'input.prompt' },
+  { from: 'duration', to: 'parameters.duration' },
+  { from: 'watermark', to: 'parameters.watermark' },
+  {
+    from: 'resolution',
+    to: 'parameters.mode',
+    as: (resolution) => (resolution === '1080p' ? 'pro' : 'std'),
+  },
+  {
+    from: 'aspectRatio',
+    to: 'parameters.aspect_ratio',
+    // "Required without a first frame and without a video to edit."
+    as: (ratio, { image, references = [] }) =>
+      image || references.some(({ role }) => role === 'source') ? undefined : ratio,
+  },
+  AUDIO,
+];
+/** At most 10 MB, only by public URL. */
+const klingFrame = (from: ImageField, type: string): ImageRow => ({
+  from,
+  to: { media: type },
+  as: 'address',
+  maxBytes: 10 * MB,
 });
 
 /** The first match counts. */
@@ -88,17 +152,32 @@ const GENERATIONS: readonly Generation[] = [
     images: [legacyImage('image', 'first_frame_url'), legacyImage('lastFrame', 'last_frame_url')],
   },
   {
+    // "Supported models: wan2.6-i2v-flash."
+    models: /^wan2\.6-i2v-flash/,
+    path: VIDEO,
+    parameters: [...SHARED, TIER, AUDIO],
+    images: [legacyImage('image', 'img_url')],
+  },
+  {
     models: /^wanx?2\.[1-6]-i2v/,
     path: VIDEO,
     parameters: [...SHARED, TIER],
     images: [legacyImage('image', 'img_url')],
   },
   {
-    // "Wan reference-to-video (2.6)": only public URLs.
+    // "Supported models: wan2.6-r2v-flash."
+    models: /^wan2\.6-r2v-flash/,
+    path: VIDEO,
+    parameters: [...SHARED, SIZE, AUDIO],
+    images: [],
+    references: REFERENCE_URLS,
+  },
+  {
     models: /^wanx?2\.[1-6]-r2v/,
     path: VIDEO,
     parameters: [...SHARED, SIZE],
-    images: [{ from: 'referenceImages', to: { list: 'reference_urls' }, as: 'address', maxBytes: 10 * MB }],
+    images: [],
+    references: REFERENCE_URLS,
   },
   { models: /^wanx?2\.[1-6]-/, path: VIDEO, parameters: [...SHARED, SIZE], images: [] },
   {
@@ -106,25 +185,81 @@ const GENERATIONS: readonly Generation[] = [
     path: VIDEO,
     parameters: [...SHARED, TIER],
     images: [media('image', 'first_frame'), media('lastFrame', 'last_frame')],
+    references: [
+      reference('video', 'first_clip', 'first_clip'),
+      reference('audio', 'driving_audio', 'driving_audio'),
+    ],
   },
   {
     models: /^wan2\.7-r2v/,
     path: VIDEO,
     parameters: [...SHARED, TIER, RATIO_WITHOUT_FRAME],
-    images: [media('referenceImages', 'reference_image'), media('image', 'first_frame')],
+    images: [media('image', 'first_frame')],
+    references: [reference('image', 'reference_image'), reference('video', 'reference_video')],
+  },
+  {
+    // "Wan2.7 video editing": without a ratio, the result has that of the source. "duration 0: as long as the source."
+    models: /^wan2\.7-videoedit/,
+    path: VIDEO,
+    parameters: [
+      ...SHARED.filter(({ from }) => from !== 'duration'),
+      {
+        from: 'duration',
+        to: 'parameters.duration',
+        as: (duration, { autoDuration }) => (autoDuration ? 0 : duration),
+      },
+      TIER,
+    ],
+    images: [],
+    references: [reference('video', 'video', 'source'), reference('image', 'reference_image')],
   },
   { models: /^wan2\.7-/, path: VIDEO, parameters: [...SHARED, TIER, RATIO], images: [] },
+  {
+    // "HappyHorse image-to-video": the ratio is that of the first frame.
+    models: /^happyhorse-[\d.]+-i2v/,
+    path: VIDEO,
+    parameters: [...SHARED, TIER],
+    images: [media('image', 'first_frame')],
+  },
+  {
+    // "HappyHorse video editing": neither ratio nor duration, which are those of the source.
+    models: /^happyhorse-[\d.]+-video-edit/,
+    path: VIDEO,
+    parameters: [...SHARED.filter(({ from }) => from !== 'duration'), TIER],
+    images: [],
+    references: [reference('video', 'video', 'source'), reference('image', 'reference_image')],
+  },
+  {
+    models: /^happyhorse-/,
+    path: VIDEO,
+    parameters: [...SHARED, TIER, RATIO],
+    images: [],
+    references: [reference('image', 'reference_image')],
+  },
+  {
+    models: /^kling\//,
+    path: VIDEO,
+    parameters: KLING,
+    images: [klingFrame('image', 'first_frame'), klingFrame('lastFrame', 'last_frame')],
+    // Of kling-v3-omni only; the catalogue has none of them for the other.
+    references: [
+      { type: 'image', to: { media: 'refer' }, as: 'address' },
+      reference('video', 'feature'),
+      reference('video', 'base', 'source'),
+    ],
+  },
 ];
 
 /** "Wan3.0 video generation API reference": one model, whose media determine what it does. Unknown names are treated like it. */
 const NEWEST: Generation = {
   models: /^wan3\./,
   path: VIDEO,
-  parameters: [...SHARED, TIER, RATIO_OR_ADAPTIVE, { from: 'generateAudio', to: 'parameters.audio' }],
-  images: [
-    media('referenceImages', 'reference_image'),
-    media('image', 'first_frame'),
-    media('lastFrame', 'last_frame'),
+  parameters: [...SHARED, TIER, RATIO_OR_ADAPTIVE, AUDIO],
+  images: [media('image', 'first_frame'), media('lastFrame', 'last_frame')],
+  references: [
+    reference('image', 'reference_image'),
+    reference('video', 'reference_video'),
+    reference('audio', 'reference_audio'),
   ],
 };
 

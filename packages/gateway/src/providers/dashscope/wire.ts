@@ -32,7 +32,7 @@ export function createAnswerReader(log: Pick<Log, 'warn'>, clock: Clock): Answer
   const meaningOf = createStatusReader(STATUSES, log);
   return {
     meaningOf,
-    answerOf({ output, seconds, pollAfterMs }, handle) {
+    answerOf({ output, seconds, inputSeconds, pollAfterMs }, handle) {
       const meaning = meaningOf(output.status, handle.upstreamId);
       const times = timesOf(output, handle);
       switch (meaning) {
@@ -43,7 +43,7 @@ export function createAnswerReader(log: Pick<Log, 'warn'>, clock: Clock): Answer
         case 'succeeded':
           return output.videoUrl === undefined
             ? { ...failed({ message: 'finished without a video', ...wordsOf(output) }), ...times }
-            : { state: 'succeeded', result: resultOf(output.videoUrl, seconds), ...times };
+            : { state: 'succeeded', result: resultOf(output.videoUrl, seconds, inputSeconds), ...times };
         case 'failed':
           return { ...failed(wordsOf(output)), ...times };
         case 'cancelled':
@@ -101,11 +101,12 @@ function missing({ intendedAt }: Handle, now: number): Answer {
 }
 
 /** The link is signed by OSS and contains its expiry in seconds. */
-function resultOf(url: string, seconds: number | undefined): UpstreamResult {
+function resultOf(url: string, seconds?: number, inputSeconds?: number): UpstreamResult {
   const expires = Number(URL.parse(url)?.searchParams.get('Expires') ?? Number.NaN);
   return {
     ref: url,
     ...(expires > 0 ? { expiresAt: expires * 1000 } : {}),
     ...(seconds === undefined ? {} : { duration: seconds }),
+    ...(inputSeconds === undefined ? {} : { usage: { inputSeconds } }),
   };
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { BUILT_IN } from '../../catalogue/entries/index.ts';
+import type { UpstreamRequest } from '../../catalogue/upstream.ts';
 import { baseUrl, hostLabel } from '../../settingSchemas.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { AccountLimits } from '../account.ts';
+import { modelsOf } from '../accounts.ts';
 import {
   COMMON_ACCOUNT,
   type CommonAccount,
@@ -11,11 +14,13 @@ import {
 import { createScrub, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
-import type { Abilities } from '../provider.ts';
+import type { Abilities, Handle, Provider } from '../provider.ts';
 import { type AuthHeaders, createAccessTokens, credentialsProblem } from './accessToken.ts';
 import { REFUSALS, refusalOf } from './errors.ts';
-import { createGoogleProvider } from './provider.ts';
-import { GEMINI_URL, geminiService, STORAGE_URL, vertexService, vertexUrl } from './services.ts';
+import { GEMINI_URL } from './files.ts';
+import { createOmniProvider, interactionName, isInteraction } from './omni/provider.ts';
+import { createVeoProvider } from './veo/provider.ts';
+import { geminiService, STORAGE_URL, vertexService, vertexUrl } from './veo/services.ts';
 
 interface GeminiAccount extends CommonAccount {
   readonly api: 'gemini';
@@ -59,8 +64,8 @@ const LIMITS: Readonly<Record<GoogleAccount['api'], AccountLimits>> = {
   },
 };
 
-/** There is no list of operations, no way to stop one, no progress and no callbacks. */
-const ABILITIES: Abilities = {
+/** Veo: there is no list of operations, no way to stop one, no progress and no callbacks. */
+const VEO: Abilities = {
   cancel: 'none',
   find: 'none',
   resumeDownload: true,
@@ -75,7 +80,11 @@ const ABILITIES: Abilities = {
   discard: false,
   resumeJob: false,
   upstreamTime: false,
+  fleet: false,
 };
+
+/** Omni: an interaction can be stopped and says when it was over. There is no list either. */
+const OMNI: Abilities = { ...VEO, cancel: 'any', endedAt: true, upstreamTime: true };
 
 const project = z
   .string(
@@ -84,10 +93,10 @@ const project = z
   .regex(/^[\w.:-]+$/, 'must be an id as Google Cloud writes it');
 const location = hostLabel(`must be a location as Google Cloud writes it, such as ${LOCATION}`);
 
-/** Accounts of Google: Veo on the Gemini API, with a key, or on Vertex AI, with a project. */
+/** Accounts of Google: Omni, and Veo as far as it is served there, on the Gemini API, with a key; Veo on Vertex AI, with a project. */
 export const googleDefinition: ProviderDefinition<GoogleAccount> = {
   id: 'google',
-  abilities: { gemini: ABILITIES, vertex: ABILITIES },
+  abilities: { gemini: OMNI, vertex: VEO },
 
   schema: (secret) =>
     z.preprocess(
@@ -120,17 +129,37 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
       ]),
     ),
 
+  variables: [
+    'GOOGLE_API_KEY',
+    'GEMINI_API_KEY',
+    'GOOGLE_GEMINI_BASE_URL',
+    'GOOGLE_GENAI_USE_ENTERPRISE',
+    'GOOGLE_GENAI_USE_VERTEXAI',
+    'GOOGLE_VERTEX_BASE_URL',
+  ],
+  sharedVariables: [
+    'GOOGLE_CLOUD_PROJECT',
+    'GOOGLE_CLOUD_LOCATION',
+    'GOOGLE_APPLICATION_CREDENTIALS',
+    'STORAGE_EMULATOR_HOST',
+  ],
   fromEnvironment: (env) => (usesVertex(env) ? vertexFrom(env) : geminiFrom(env)),
 
   async check(account, id) {
-    if (account.api !== 'vertex' || account.credentials_file === undefined) return;
+    if (account.api !== 'vertex') return;
+    const omni = BUILT_IN.find(({ id: model, protocol }) => protocol && modelsOf(account)?.has(model));
+    if (omni) {
+      const text = `accounts.${id}.models: Vertex AI has no ${omni.id}; name it in an account of the Gemini API (api_key).`;
+      throw new OnetakeError('invalid_settings', 400, text);
+    }
+    if (account.credentials_file === undefined) return;
     const problem = await credentialsProblem(account.credentials_file);
     if (problem === undefined) return;
     const where = `accounts.${id}.credentials_file (in the environment, GOOGLE_APPLICATION_CREDENTIALS)`;
     throw new OnetakeError('invalid_settings', 400, `${where}: ${account.credentials_file} ${problem}.`);
   },
 
-  open(account, { openHttp }) {
+  open(account, { openHttp, log }) {
     const secrets = account.api === 'gemini' ? [account.api_key] : [];
     const scrub = createScrub(secrets);
     const { base, service, headers } = account.api === 'gemini' ? openGemini(account) : openVertex(account);
@@ -143,11 +172,15 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
       error: (refusal) => refusalError(REFUSALS, refusal),
     });
     const authorise = headers(scrub, http);
+    const veo = createVeoProvider({ service, http, scrub });
+    const omni = createOmniProvider({ http, scrub, base, log });
     return {
-      provider: createGoogleProvider({ service, http, scrub }),
-      region: account.api,
-      // `base_url` may name Google's own address. Another service that speaks the protocol may still have these models.
-      retiresModels: new URL(base).hostname.endsWith('.googleapis.com'),
+      provider: account.api === 'gemini' ? createGeminiProvider({ omni, veo, http }) : veo,
+      service: account.api,
+      // `base_url` may name Google's own address.
+      official: new URL(base).hostname.endsWith('.googleapis.com'),
+      // A proxy of Vertex AI has what Vertex AI has, and its adapter has one protocol.
+      protocols: account.api === 'vertex' ? [] : undefined,
       limits: LIMITS[account.api],
     };
   },
@@ -162,6 +195,33 @@ function withApi(members: unknown): unknown {
 function openGemini({ api_key: key, base_url: base = GEMINI_URL }: GeminiAccount) {
   const headers = (): AuthHeaders => async () => ({ 'x-goog-api-key': key });
   return { base, service: geminiService(base), headers };
+}
+
+interface GeminiParts {
+  readonly omni: Provider;
+  readonly veo: Provider;
+  /** The client of both. */
+  readonly http: UpstreamHttp;
+}
+
+/**
+ * An account of the Gemini API, which has a protocol for Omni and another for Veo. The catalogue tells which one makes a model, and the name of a
+ * job which one has made it.
+ */
+function createGeminiProvider({ omni, veo, http }: GeminiParts): Provider {
+  const maker = ({ protocol }: UpstreamRequest): Provider => (protocol === 'interactions' ? omni : veo);
+  const makerOf = (handle: Handle): Provider => (isInteraction(handle) ? omni : veo);
+  return {
+    submit: (job, sending) => maker(job.request).submit(job, sending),
+    refusedOptions: (request, upstreamModel) => maker(request).refusedOptions(request, upstreamModel),
+    poll: (handle, signal) => makerOf(handle).poll(handle, signal),
+    nobodysId: interactionName,
+    open: (handle, result, offset, signal) => makerOf(handle).open(handle, result, offset, signal),
+    // Operations of Veo cannot be stopped.
+    cancel: async (handle, signal) => (await makerOf(handle).cancel?.(handle, signal)) ?? 'too_late',
+    upstreamTime: http.upstreamTime,
+    close: () => http.close(),
+  };
 }
 
 function openVertex(account: VertexAccount) {

@@ -4,8 +4,12 @@ import type { ErrorRow, UpstreamRefusal } from '../mapping/errorTable.ts';
 /** Messages of the content filters ("Responsible AI and usage guidelines for Veo", support codes), in refusals and in failures. */
 const CONTENT = /usage guidelines|support codes?:|responsible ai|safety (?:filter|polic)|violat\w+ .*polic/i;
 
+/** The word of the Interactions API for a request that the filters refuse. */
+const BLOCKED: ErrorRow = { code: /\bcontent_blocked$/, reason: 'content_rejected' };
+
 /** Refused calls. `code` is the name in google.rpc.Code, followed by the reason of the ErrorInfo or QuotaFailure, if there is one. */
 export const REFUSALS: readonly ErrorRow[] = [
+  BLOCKED,
   // The Gemini API answers a wrong key with 400 ("Troubleshooting guide": API_KEY_INVALID).
   { code: /\bAPI_KEY_/, reason: 'auth_failed' },
   { code: /\bBILLING_DISABLED\b/, reason: 'quota_exhausted' },
@@ -23,8 +27,10 @@ export const REFUSALS: readonly ErrorRow[] = [
   { code: /^FAILED_PRECONDITION\b/, message: /location/i, reason: 'auth_failed' },
 ];
 
-/** Operations that ended with an error. `code` is the name of `error.code` in google.rpc.Code. */
+/** Jobs that ended with an error. `code` is the name of `error.code` in google.rpc.Code, or a word of the Interactions API. */
 export const FAILURES: readonly ErrorRow[] = [
+  BLOCKED,
+  { code: /\binvalid_request$/, reason: 'invalid_request' },
   { code: 'INVALID_ARGUMENT', message: CONTENT, reason: 'content_rejected' },
   { code: 'FAILED_PRECONDITION', message: CONTENT, reason: 'content_rejected' },
   { code: 'INVALID_ARGUMENT', reason: 'invalid_request' },
@@ -56,9 +62,11 @@ const CODES: Readonly<Record<number, string>> = {
   16: 'UNAUTHENTICATED',
 };
 
-/** The name of an operation's `error.code`. */
-export const codeName = (code: number | undefined): string =>
-  (code === undefined ? undefined : CODES[code]) ?? `code ${code ?? 'missing'}`;
+/** The name of a job's `error.code`. The Interactions API has words instead of numbers, which may be the end of a URI. */
+export function codeName(code: string | undefined): string {
+  const isNumber = code === undefined || /^\d+$/.test(code);
+  return isNumber ? (CODES[Number(code)] ?? `code ${code ?? 'missing'}`) : code;
+}
 
 const Detail = z.object({
   reason: z.string().optional().catch(undefined),
@@ -71,15 +79,23 @@ const Detail = z.object({
 
 const Refused = z.object({
   error: z.object({
+    /** A word in refusals of the Interactions API (`ErrorT` of `@google/genai` 3.3.0). Elsewhere it is the HTTP status. */
+    code: z.string().optional().catch(undefined),
     status: z.string().optional().catch(undefined),
     message: z.string().optional().catch(undefined),
     details: z.array(Detail.catch({})).optional().catch(undefined),
   }),
 });
 
-/** Reads google.rpc.Status (AIP-193). The time to wait is in RetryInfo and not in a header. */
+/** "Invalid interaction name" is the Interactions API's answer about one that does not exist, with status 400. */
+const UNKNOWN_INTERACTION = /\binvalid interaction name\b/i;
+
+/**
+ * Reads google.rpc.Status (AIP-193), which some front ends of Google wrap in a list, or the error of the Interactions API. The time to wait is
+ * in RetryInfo and not in a header.
+ */
 export function refusalOf(body: unknown, status: number): UpstreamRefusal {
-  const parsed = Refused.safeParse(body);
+  const parsed = Refused.safeParse(Array.isArray(body) ? body[0] : body);
   if (!parsed.success) return status === 404 ? { code: 'NOT_FOUND' } : {};
   const { error } = parsed.data;
   const details = error.details ?? [];
@@ -88,7 +104,10 @@ export function refusalOf(body: unknown, status: number): UpstreamRefusal {
     ...violations.flatMap(({ quotaId }) => quotaId ?? []),
   ]);
   const delay = details.map(({ retryDelay }) => seconds(retryDelay)).find((value) => value !== undefined);
-  const code = [error.status ?? (status === 404 ? 'NOT_FOUND' : ''), ...words].join(' ').trim();
+  const isUnknown = status === 404 || UNKNOWN_INTERACTION.test(error.message ?? '');
+  const code = [error.status ?? (isUnknown ? 'NOT_FOUND' : ''), error.code ?? '', ...words]
+    .filter(Boolean)
+    .join(' ');
   return {
     ...(code ? { code } : {}),
     ...(error.message === undefined ? {} : { message: error.message }),

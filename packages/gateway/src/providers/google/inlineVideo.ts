@@ -2,15 +2,16 @@ import { Readable } from 'node:stream';
 import { MAX_ANSWER_BYTES } from '../http/boundedBody.ts';
 import { UpstreamError } from '../provider.ts';
 
+type Names = ReadonlySet<string>;
+
 /** Members that hold a video: the first at Vertex AI, the second in the protocol of the Gemini API. */
-const MEMBERS: ReadonlySet<string> = new Set(['bytesBase64Encoded', 'encodedVideo']);
-const LONGEST_MEMBER = Math.max(...[...MEMBERS].map((name) => name.length));
+const MEMBERS: Names = new Set(['bytesBase64Encoded', 'encodedVideo']);
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
-/** A part of a JSON text: outside the videos, inside a video, or the end of a video. */
+/** A part of a JSON text: outside the values, inside one, or the end of one. */
 type Piece = { readonly kind: 'json' | 'base64'; readonly bytes: Buffer } | { readonly kind: 'end' };
 
 /**
@@ -19,20 +20,35 @@ type Piece = { readonly kind: 'json' | 'base64'; readonly bytes: Buffer } | { re
 export async function readOperation(
   body: AsyncIterable<Buffer>,
 ): Promise<{ readonly inline: true } | { readonly inline: false; readonly text: string }> {
+  const text = await textAround(body, MEMBERS, false);
+  return text === undefined ? { inline: true } : { inline: false, text };
+}
+
+/** Reads a JSON text from a stream without the values of these members, which may be megabytes of base64. They are empty instead. */
+export async function readWithout(body: AsyncIterable<Buffer>, members: Names): Promise<string> {
+  return (await textAround(body, members, true)) ?? '';
+}
+
+/** The text around the values of the members. Undefined, at the first byte of one, unless they are skipped. */
+async function textAround(
+  body: AsyncIterable<Buffer>,
+  members: Names,
+  skips: boolean,
+): Promise<string | undefined> {
   const around: Buffer[] = [];
   let length = 0;
-  for await (const piece of split(body)) {
-    if (piece.kind === 'base64') return { inline: true };
-    if (piece.kind === 'end') continue;
+  for await (const piece of split(body, members)) {
+    if (piece.kind === 'base64' && !skips) return undefined;
+    if (piece.kind !== 'json') continue;
     length += piece.bytes.length;
     if (length > MAX_ANSWER_BYTES) {
       throw new UpstreamError('upstream_unavailable', {
-        detail: `an operation of more than ${MAX_ANSWER_BYTES} bytes`,
+        detail: `an answer of more than ${MAX_ANSWER_BYTES} bytes`,
       });
     }
     around.push(piece.bytes);
   }
-  return { inline: false, text: Buffer.concat(around).toString('utf8') };
+  return Buffer.concat(around).toString('utf8');
 }
 
 /** Streams the decoded bytes of the first video inside an operation, from `offset` on. */
@@ -43,7 +59,7 @@ export function inlineVideo(body: AsyncIterable<Buffer>, offset: number): Readab
 async function* decoded(body: AsyncIterable<Buffer>, offset: number): AsyncGenerator<Buffer> {
   let skip = offset;
   let rest = '';
-  for await (const piece of split(body)) {
+  for await (const piece of split(body, MEMBERS)) {
     if (piece.kind === 'json') continue;
     // Four characters are three bytes. An incomplete group of four waits for the next piece.
     const text = piece.kind === 'end' ? rest : rest + piece.bytes.toString('latin1');
@@ -59,8 +75,9 @@ async function* decoded(body: AsyncIterable<Buffer>, offset: number): AsyncGener
   });
 }
 
-/** Splits a JSON text into its videos and the text around them, byte by byte, without buffering either. */
-async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
+/** Splits a JSON text into the values of these members and the text around them, byte by byte, without buffering either. */
+async function* split(source: AsyncIterable<Buffer>, members: Names): AsyncGenerator<Piece> {
+  const longest = Math.max(...[...members].map((name) => name.length));
   let state: 'outside' | 'string' | 'named' | 'value' | 'video' = 'outside';
   let name = '';
   let pending = '';
@@ -91,8 +108,8 @@ async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
       } else if (state === 'string') {
         if (pending !== '') pending = '';
         else if (byte === BACKSLASH) pending = '\\';
-        else if (byte === QUOTE) state = MEMBERS.has(name) ? 'named' : 'outside';
-        if (name.length <= LONGEST_MEMBER) name += String.fromCharCode(byte);
+        else if (byte === QUOTE) state = members.has(name) ? 'named' : 'outside';
+        if (name.length <= longest) name += String.fromCharCode(byte);
         if (state === 'named') name = '';
       } else if (byte === QUOTE && state === 'value') {
         yield { kind: 'json', bytes: chunk.subarray(from, at + 1) };

@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { type Dispatcher, request } from 'undici';
+import { type Dispatcher, FormData, request } from 'undici';
+import { unreadStream } from '../../net/unreadStream.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { Json } from '../mapping/body.ts';
-import type { UpstreamRefusal } from '../mapping/errorTable.ts';
-import { type MaySend, UpstreamError } from '../provider.ts';
+import { CHECK_ADDRESS, isForeign, type UpstreamRefusal } from '../mapping/errorTable.ts';
+import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
 import { lostCall } from './lostCall.ts';
 import { pollAfterMs, retryAfterMs } from './retryAfter.ts';
@@ -18,18 +19,28 @@ export interface Calls {
   stream(call: UpstreamCall): Promise<StreamedAnswer>;
 }
 
-/** A POST carries a condition, because it may create a job upstream. */
+/** A POST and its like carry a condition, because they may create a job upstream. */
 export type UpstreamCall = CallParts &
-  ({ readonly method: 'GET' | 'DELETE' } | { readonly method: 'POST'; readonly maySend: MaySend });
+  (
+    | { readonly method: 'GET' | 'DELETE' }
+    | { readonly method: 'POST' | 'PUT' | 'PATCH'; readonly maySend: MaySend }
+  );
 
 interface CallParts {
   /** The part after the base URL, with its query: `/tasks?id=1`. */
   readonly path: string;
   readonly json?: Json;
+  /** A body as `multipart/form-data`, instead of `json`. */
+  readonly form?: readonly FormField[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   /** The most bytes of the answer. 4 MiB by default. */
   readonly maxBytes?: number;
+}
+
+export interface FormField {
+  readonly name: string;
+  readonly value: string | File;
 }
 
 export interface UpstreamAnswer {
@@ -58,7 +69,7 @@ export interface HttpOptions {
   /** Blanked in everything that the upstream says. */
   readonly secrets: readonly string[];
   /** Reads from a body why a call was refused. `status` and `Retry-After` are added by the caller. */
-  readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
+  readonly refusal: (body: unknown, status: number) => UpstreamRefusal | Promise<UpstreamRefusal>;
   /** The error for a refusal. */
   readonly error: (refusal: UpstreamRefusal) => UpstreamError;
 }
@@ -78,40 +89,48 @@ export function createCalls({ options, scrub, clock, dispatcher, dispatcherFor }
     const answer = await send(wanted);
     const { statusCode: status, headers } = answer;
     const text = await textOf(answer, wanted);
-    if (status < 200 || status >= 300) throw refused(answer, text);
+    if (status < 200 || status >= 300) throw await refused(wanted, answer, text);
     const body = parse(text);
     if (body !== UNREADABLE) return { status, headers, body, pollAfterMs: pollAfterMs(headers, clock.now()) };
     throw new UpstreamError('upstream_unavailable', {
-      detail: `${status} with a body that is not JSON: ${excerpt(text, scrub)}`,
+      detail: `${status} with a body that is not JSON, ${CHECK_ADDRESS}: ${excerpt(text, scrub)}`,
     });
   }
 
   async function stream(wanted: UpstreamCall): Promise<StreamedAnswer> {
     const answer = await send(wanted);
     const { statusCode: status, headers, body } = answer;
-    if (status >= 200 && status < 300) return { body, pollAfterMs: pollAfterMs(headers, clock.now()) };
-    throw refused(answer, await textOf(answer, wanted));
+    if (status >= 200 && status < 300)
+      return { body: unreadStream(body), pollAfterMs: pollAfterMs(headers, clock.now()) };
+    throw await refused(wanted, answer, await textOf(answer, wanted));
   }
 
-  function refused({ statusCode: status, headers }: Dispatcher.ResponseData, text: string): UpstreamError {
+  async function refused(
+    wanted: UpstreamCall,
+    { statusCode: status, headers }: Dispatcher.ResponseData,
+    text: string,
+  ): Promise<UpstreamError> {
     const body = parse(text);
-    const refusal = options.refusal(body === UNREADABLE ? undefined : body, status);
+    const isJson = body !== UNREADABLE && body !== undefined;
+    const refusal = await options.refusal(isJson ? body : undefined, status);
     const wait = refusal.retryAfterMs ?? retryAfterMs(headers, clock.now());
     return options.error({
       ...refusal,
       status,
+      isForeign: isForeign(status, text, isJson),
+      isCreation: wanted.method === 'POST' && wanted.maySend !== MAKES_NOTHING,
       message: refusal.message === undefined ? excerpt(text, scrub) : scrub(refusal.message),
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     });
   }
 
   async function send(wanted: UpstreamCall): Promise<Dispatcher.ResponseData> {
-    const { method, path, json, headers, signal } = wanted;
+    const { method, path, json, form, headers, signal } = wanted;
     const own = await options.headers(signal);
     try {
       return await request(`${options.baseUrl}${path}`, {
         method,
-        dispatcher: wanted.method === 'POST' ? dispatcherFor(wanted.maySend) : dispatcher,
+        dispatcher: 'maySend' in wanted ? dispatcherFor(wanted.maySend) : dispatcher,
         signal,
         headers: {
           ...own,
@@ -119,10 +138,10 @@ export function createCalls({ options, scrub, clock, dispatcher, dispatcherFor }
           ...(json === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },
-        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(form ? { body: formOf(form) } : json === undefined ? {} : { body: JSON.stringify(json) }),
       });
     } catch (error) {
-      throw lostCall(error, scrub);
+      throw lostCall(error, scrub, CHECK_ADDRESS);
     }
   }
 
@@ -135,6 +154,12 @@ export function createCalls({ options, scrub, clock, dispatcher, dispatcherFor }
   }
 
   return { call, stream };
+}
+
+function formOf(fields: readonly FormField[]): FormData {
+  const form = new FormData();
+  for (const { name, value } of fields) form.append(name, value);
+  return form;
 }
 
 const UNREADABLE = Symbol('not JSON');

@@ -2,7 +2,7 @@ import { errorCodes, isMachineTrouble } from '../../net/machineTrouble.ts';
 import { SendRefused, UpstreamError } from '../provider.ts';
 import type { Scrub } from './secrets.ts';
 
-/** Failures to connect. No byte of the request was sent. */
+/** Failures before the first byte of the request was sent. */
 const NEVER_SENT: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -19,6 +19,9 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   // The proxy did not connect.
   'UND_ERR_PRX_CONN',
   'UND_ERR_PRX_TLS',
+  // The client does not accept the request, such as a header with a line break.
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
 ]);
 
 const TIMED_OUT: ReadonlySet<string> = new Set([
@@ -28,11 +31,22 @@ const TIMED_OUT: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
+/** Failures that a wrong address causes, besides a service that is down. */
+const WRONG_ADDRESS: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EPROTO',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'HPE_INVALID_CONSTANT',
+]);
+
 /**
- * The error of a call without an answer. `created` is `unknown`, because the upstream may have received the request, unless no
+ * The error of a call without an answer. `advice`: what the operator does if the address may be wrong. `created` is `unknown`, because the upstream may have received the request, unless no
  * byte of it was sent. If an error of this gateway caused the failure, it is returned itself.
  */
-export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
+export function lostCall(error: unknown, scrub: Scrub, advice?: string): UpstreamError {
   const ours = ownErrorIn(error);
   if (ours) return ours;
   const codes = errorCodes(error);
@@ -41,7 +55,13 @@ export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
   return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
     created: neverSent(error, codes) ? 'no' : 'unknown',
     ...(isMachineTrouble(error) ? { ours: 'machine' } : {}),
-    detail: scrub([...codes, error instanceof Error ? error.message : String(error)].join(' ')),
+    detail: scrub(
+      [
+        ...codes,
+        error instanceof Error ? error.message : String(error),
+        ...(advice !== undefined && codes.some((code) => WRONG_ADDRESS.has(code)) ? [`(${advice})`] : []),
+      ].join(' '),
+    ),
     cause: error,
   });
 }

@@ -7,15 +7,24 @@ const EXCERPT_LENGTH = 300;
 /** The beginning of an upstream's text. It is scrubbed before it is cut, because half a secret would not be recognised. */
 export const excerpt = (text: string, scrub: Scrub): string => scrub(text).slice(0, EXCERPT_LENGTH);
 
-/** A bearer token (RFC 6750), a Google token, or the signature, key or token in a URL. */
+/** A bearer token (RFC 6750), a JSON Web Token, a Google token, or the signature, key or token in a URL. */
 const TOKEN =
-  /(?<=\bBearer\s+)[\w.~+/=-]{8,}|\bya29\.[\w.-]+|(?<=[?&](?:key|sig|[\w-]*signature|[\w-]*token)=)[^&\s"']+/gi;
+  /(?<=\bBearer\s+)[\w.~+/=-]{8,}|\beyJ[\w-]+\.[\w-]+\.[\w-]+|\bya29\.[\w.-]+|(?<=[?&](?:key|sig|[\w-]*(?:signature|token|jwt))=)[^&\s"']+/gi;
 
-/** Makes a function that blanks these secrets and everything that looks like a bearer token or a signed query. */
+/** A secret as it is, and as it stands in a query, which upstreams quote when they refuse a call. */
+const formsOf = (secret: string): string[] => [
+  secret,
+  encodeURIComponent(secret),
+  new URLSearchParams({ '': secret }).toString().slice(1),
+];
+
+/** Makes a function that blanks these secrets, as the list is when it is called, and everything that looks like a bearer token or a signed query. */
 export function createScrub(secrets: readonly string[]): Scrub {
   return (text) => {
-    let clean = text;
-    for (const secret of secrets) if (secret.length > 0) clean = clean.replaceAll(secret, '[secret]');
+    // In one pass, the longest first: one form may be a part of another, or of what stands in its place.
+    const forms = secrets.filter(Boolean).flatMap(formsOf);
+    const known = forms.sort((a, b) => b.length - a.length).map((form) => RegExp.escape(form));
+    const clean = known.length > 0 ? text.replace(new RegExp(known.join('|'), 'g'), '[secret]') : text;
     return clean.replace(TOKEN, '[secret]');
   };
 }
@@ -23,9 +32,15 @@ export function createScrub(secrets: readonly string[]): Scrub {
 /** How many characters of an upstream's text a caller may read. */
 const CALLER_LENGTH = 300;
 
-/** An upstream's text as a caller may read it: one line, without URLs, resources or request ids of the operator's account. */
+/** Where a page begins. Nothing in it is meant for a caller of an API. */
+const PAGE = /<(?:!doctype|\?xml|html|head|body|title|script|style)\b.*/is;
+const TAG = /<[/!]?[a-z][^<>]*>/gi;
+
+/** An upstream's text as a caller may read it: one line, without markup, URLs, resources or request ids of the operator's account. */
 export function wordsForCaller(text: string): string {
   return text
+    .replace(PAGE, '')
+    .replace(TAG, ' ')
     .replace(/\b(?:https?|gs|oss):\/\/\S+/g, '[link]')
     .replace(/\bprojects\/[\w.:/-]+/g, '[resource]')
     .replace(/\(?\brequest[ _-]?id:?\s*[\w-]+\)?\.?/gi, '')

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, request } from 'undici';
 import { createConnections, type ProxySettings } from '../../net/proxies.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
-import { MAKES_NOTHING, type MaySend, type OpenedResult } from '../provider.ts';
+import { MAKES_NOTHING, type MaySend, type OpenedResult, UpstreamError } from '../provider.ts';
 import { readBounded } from './boundedBody.ts';
 import { type Calls, createCalls, type HttpOptions } from './calls.ts';
 import { createLeaseGuard } from './leaseGuard.ts';
@@ -22,6 +22,8 @@ export interface UpstreamHttp extends Calls {
   raw(call: RawCall): Promise<RawAnswer>;
   /** What the upstream's own clock says; see `UpstreamClock.now`. */
   upstreamTime(): Promise<number | undefined>;
+  /** See `Provider.reach`. */
+  reach(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -48,6 +50,8 @@ export interface OpenOptions {
   readonly offset: number;
   readonly signal: AbortSignal;
   readonly authorised: boolean;
+  /** Whether the bytes may come from this address, also after a redirect. Default: from any. */
+  readonly allowed?: (url: URL) => boolean;
 }
 
 /** Opens an account's HTTP client, which sends only while this node holds its lease. Adapters cannot send in any other way. */
@@ -66,8 +70,10 @@ const CONNECTIONS = 64;
 const CONNECT_MS = 10_000;
 /** Time limit between two pieces of an answer. Milliseconds. */
 const STALL_MS = 60_000;
-/** Time limit of a request for the upstream's time. Submissions wait for it. Milliseconds. */
-const TIME_MS = 2_000;
+/** Time limit of a request that any answer will do for. Submissions wait for it. Milliseconds. */
+const ANY_ANSWER_MS = 2_000;
+/** Answers of a load balancer or a proxy about a server that is not there. */
+const NOT_THERE: readonly number[] = [502, 503, 504];
 
 /** The function that the registry hands to adapters. */
 export const createOpenHttp =
@@ -86,7 +92,7 @@ function createUpstreamHttp(
     bodyTimeout: STALL_MS,
   });
   const origin = options.baseUrl === '' ? undefined : new URL(options.baseUrl).origin;
-  const upstreamClock = createUpstreamClock(origin, askTime, { ...systemClock, now: () => clock.now() });
+  const upstreamClock = createUpstreamClock(origin, anyAnswer, { ...systemClock, now: () => clock.now() });
   const dispatcherFor = (maySend: MaySend): Dispatcher =>
     connections.dispatcher.compose(
       upstreamClock.listen,
@@ -95,12 +101,13 @@ function createUpstreamHttp(
   const dispatcher = dispatcherFor(MAKES_NOTHING);
   const scrub = createScrub(options.secrets);
 
-  /** Sends no credentials, because any answer shows the time, even a refusal. */
-  async function askTime(): Promise<void> {
-    const signal = AbortSignal.timeout(TIME_MS);
+  /** The status of any answer. Sends no credentials, because a refusal will do too. */
+  async function anyAnswer(): Promise<number> {
+    const signal = AbortSignal.timeout(ANY_ANSWER_MS);
     try {
-      const { body } = await request(options.baseUrl, { method: 'HEAD', dispatcher, signal });
+      const { body, statusCode } = await request(options.baseUrl, { method: 'HEAD', dispatcher, signal });
       await body.dump();
+      return statusCode;
     } catch (error) {
       throw lostCall(error, scrub);
     }
@@ -124,11 +131,16 @@ function createUpstreamHttp(
         body: await readBounded(answer.body, maxBytes),
       };
     },
-    async open(url, { offset, signal, authorised }) {
+    async open(url, { offset, signal, authorised, allowed }) {
       const headers = authorised ? await options.headers(signal) : {};
-      return openResult(url, { dispatcher, headers, offset, signal, scrub, clock });
+      return openResult(url, { dispatcher, headers, offset, signal, scrub, clock, allowed });
     },
     upstreamTime: upstreamClock.now,
+    async reach() {
+      const status = await anyAnswer();
+      if (NOT_THERE.includes(status))
+        throw new UpstreamError('upstream_unavailable', { created: 'no', detail: `answers with ${status}` });
+    },
     close: () => connections.destroy(),
   };
 }

@@ -1,4 +1,5 @@
 import type { VideoRequest } from '../../tasks/request.ts';
+import { UpstreamError } from '../provider.ts';
 
 /** JSON that is sent upstream. */
 export type Json =
@@ -43,18 +44,72 @@ function written(row: ParameterRow, request: VideoRequest): Json | undefined {
   return write ? write(value, request) : (value as Json);
 }
 
+/** What an adapter says about the `provider_options` of requests. */
+export type OptionRules = {
+  /** The body that the adapter writes itself for this request, in the form that options are merged into. */
+  readonly own: Writable;
+} & (
+  | {
+      /** Members that no caller may set, whether or not the adapter sets them, as paths: `parameters.sampleCount`. */
+      readonly reserved: readonly string[];
+    }
+  | {
+      /** The only members that a caller may set, as paths. None of them is in `own`. */
+      readonly allowed: readonly string[];
+    }
+);
+
 /**
- * Merges a caller's `provider_options` into a body, member by member. A caller cannot set the top-level members in `reserved`,
- * such as the model that is paid for or the operator's callback.
+ * The members of a caller's `provider_options` that would not reach the upstream, or would replace what the gateway has checked and sends
+ * itself, as paths. Options only add to a request.
  */
-export function withOptions(
-  body: Writable,
-  options: VideoRequest['providerOptions'],
-  reserved: readonly string[],
-): Writable {
-  const allowed = Object.entries(options ?? {}).filter(([name]) => !reserved.includes(name));
-  return merge(body, Object.fromEntries(allowed));
+export function refusedOptions(rules: OptionRules, options: VideoRequest['providerOptions'] = {}): string[] {
+  return 'allowed' in rules
+    ? outside(rules.allowed, options, '')
+    : refusedIn(rules.own, options, rules.reserved, '');
 }
+
+function outside(
+  allowed: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+  prefix: string,
+): string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    const path = `${prefix}${name}`;
+    if (allowed.includes(path)) return [];
+    const holdsAllowed = allowed.some((one) => one.startsWith(`${path}.`));
+    return holdsAllowed && isObject(value) ? outside(allowed, value, `${path}.`) : [path];
+  });
+}
+
+function refusedIn(
+  own: Writable,
+  options: Readonly<Record<string, unknown>>,
+  reserved: readonly string[],
+  prefix: string,
+): string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    const path = `${prefix}${name}`;
+    const mine = own[name];
+    const holdsReserved = reserved.some((one) => one.startsWith(`${path}.`));
+    if (reserved.includes(path)) return [path];
+    if (isObject(value) && (isObject(mine) || (mine === undefined && holdsReserved))) {
+      return refusedIn(isObject(mine) ? mine : {}, value, reserved, `${path}.`);
+    }
+    return mine === undefined && !holdsReserved ? [] : [path];
+  });
+}
+
+/** Merges a caller's `provider_options` into a body. Throws if they may not be set; every submit is checked for that before. */
+export function withOptions(rules: OptionRules, options: VideoRequest['providerOptions']): Writable {
+  const refused = refusedOptions(rules, options);
+  if (refused.length === 0) return merge(rules.own, options ?? {});
+  throw new UpstreamError('invalid_request', { created: 'no', message: refusedOptionsText(refused) });
+}
+
+/** What a caller is told about options that may not be set. */
+export const refusedOptionsText = (paths: readonly string[]): string =>
+  `provider_options cannot set ${paths.join(', ')}, because the gateway decides on it: leave it out, and use the fields of the request.`;
 
 function merge(base: Writable, over: Readonly<Record<string, unknown>>): Writable {
   const merged: Writable = { ...base };

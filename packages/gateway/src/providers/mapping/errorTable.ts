@@ -10,7 +10,24 @@ export interface UpstreamRefusal {
   readonly code?: string;
   readonly message?: string;
   readonly retryAfterMs?: number;
+  /** Another server has answered, see `isForeign`. */
+  readonly isForeign?: boolean;
+  /** The refused call was to create a job from a request alone. */
+  readonly isCreation?: boolean;
 }
+
+/** What an operator does about answers of another server. The log names the account. */
+export const CHECK_ADDRESS = 'check base_url of the account';
+
+/**
+ * Whether an answer with an error cannot come from a JSON API: it is a page (HTML, or the XML of a storage service), or says that there is
+ * nothing and is no JSON. Then the address is wrong, or something in front of the upstream has answered.
+ */
+export const isForeign = (status: number, text: string, isJson: boolean): boolean =>
+  /^\s*</.test(text) || (!isJson && NOTHING_THERE.includes(status));
+
+/** RFC 9110: Not Found and Method Not Allowed, the answers of a server at a path that it does not have. */
+const NOTHING_THERE: readonly number[] = [404, 405];
 
 /**
  * One row of an upstream's error table: the reason of the refusals that match. All given members must match. The first matching
@@ -21,12 +38,34 @@ export interface ErrorRow {
   readonly code?: string | RegExp;
   readonly message?: RegExp;
   readonly reason: Reason;
+  /** Whether a submission that is refused so may have created a job. Default: by the status; see `refusalError`. */
+  readonly created?: 'no' | 'unknown';
 }
 
 /** The reason by an upstream's table or, if no row matches, by the meaning of the status in HTTP. */
-export function reasonOf(table: readonly ErrorRow[], refusal: UpstreamRefusal): Reason {
-  return [...table, ...HTTP_ERRORS].find((row) => matches(row, refusal))?.reason ?? 'upstream_failed';
+export const reasonOf = (table: readonly ErrorRow[], refusal: UpstreamRefusal): Reason =>
+  rowOf(table, refusal)?.reason ?? 'upstream_failed';
+
+function rowOf(table: readonly ErrorRow[], refusal: UpstreamRefusal): ErrorRow | undefined {
+  const rows = refusal.isForeign
+    ? [...FOREIGN_ERRORS, ...HTTP_ERRORS]
+    : [...table, ...(refusal.isCreation ? NO_SUCH_CALL : []), ...HTTP_ERRORS];
+  return rows.find((row) => matches(row, refusal));
 }
+
+/** The caller's request cannot be the reason that there is no call, or no model, to send it to. The account may still serve other models. */
+const NO_SUCH_CALL: readonly ErrorRow[] = NOTHING_THERE.map((status) => ({
+  status,
+  reason: 'upstream_failed',
+}));
+
+/** A server that is not the upstream has not read the request, so its refusal says nothing about it, except that it is too large. */
+const FOREIGN_ERRORS: readonly ErrorRow[] = [
+  { status: 413, reason: 'invalid_request' },
+  ...[400, ...NOTHING_THERE, 406, 409, 410, 411, 415, 421, 422].map(
+    (status): ErrorRow => ({ status, reason: 'upstream_unavailable' }),
+  ),
+];
 
 /** The meaning of statuses in RFC 9110, section 15. */
 const HTTP_ERRORS: readonly ErrorRow[] = [
@@ -44,20 +83,25 @@ const TOLD_TO_CALLER: ReadonlySet<Reason> = new Set(['content_rejected', 'invali
 
 /**
  * The error of a call that was refused. A clear refusal of a submission means that no job was created. After a 5xx, 408 or 409
- * that is unknown.
+ * that is unknown, unless a row says otherwise.
  */
 export function refusalError(table: readonly ErrorRow[], refusal: UpstreamRefusal): UpstreamError {
-  const { status = 500, code, message = '', retryAfterMs } = refusal;
+  const { status = 500, code, retryAfterMs, isForeign } = refusal;
   const reason = reasonOf(table, refusal);
+  const message = wordsOf(reason, refusal);
   const clear = status >= 400 && status < 500 && status !== 408 && status !== 409;
   return new UpstreamError(reason, {
-    created: clear ? 'no' : 'unknown',
+    created: rowOf(table, refusal)?.created ?? (clear ? 'no' : 'unknown'),
     detail: detailOf(refusal),
-    ...(TOLD_TO_CALLER.has(reason) && message ? { message: wordsForCaller(message) } : {}),
+    ...(message ? { message } : {}),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(code === undefined ? {} : { cause: code }),
+    ...(code === undefined || isForeign ? {} : { cause: code }),
   });
 }
+
+/** What a caller may read of a refusal; empty if it is only for the operator. */
+const wordsOf = (reason: Reason, { message = '', isForeign }: UpstreamRefusal): string =>
+  TOLD_TO_CALLER.has(reason) && !isForeign ? wordsForCaller(message) : '';
 
 /** The message for the caller and the detail for the operator about a task that failed upstream. */
 export function failureWords(
@@ -65,12 +109,15 @@ export function failureWords(
   refusal: UpstreamRefusal,
 ): { reason: Reason; message: string; detail: string } {
   const reason = reasonOf(table, refusal);
-  const told = TOLD_TO_CALLER.has(reason) ? wordsForCaller(refusal.message ?? '') : '';
-  return { reason, message: told || new UpstreamError(reason).message, detail: detailOf(refusal) };
+  const message = wordsOf(reason, refusal) || new UpstreamError(reason).message;
+  return { reason, message, detail: detailOf(refusal) };
 }
 
-function detailOf({ status, code, message }: UpstreamRefusal): string {
-  return [status, code, message].filter((part) => part !== undefined && part !== '').join(' ');
+function detailOf({ status, code, message, isForeign, isCreation }: UpstreamRefusal): string {
+  const said = [status, code, message].filter((part) => part !== undefined && part !== '').join(' ');
+  if (isForeign) return `the answer is not from this API, ${CHECK_ADDRESS}: ${said}`;
+  const isNowhere = isCreation && status !== undefined && NOTHING_THERE.includes(status);
+  return isNowhere ? `${said} (${CHECK_ADDRESS}, and the upstream's name of the model)` : said;
 }
 
 function matches(row: ErrorRow, { status, code, message }: UpstreamRefusal): boolean {

@@ -5,6 +5,7 @@ import { pollAfterMs } from '../http/retryAfter.ts';
 import { createSdkFetch } from '../http/sdkFetch.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import { CHECK_ADDRESS } from '../mapping/errorTable.ts';
 import { MAKES_NOTHING, type MaySend, type Sending, UpstreamError } from '../provider.ts';
 import { errorOf, hiddenError, NotFound } from './errors.ts';
 import type { ListPage } from './find.ts';
@@ -70,19 +71,19 @@ export function createVideosClient({ baseUrl, http, headers, scrub, clock }: Cli
   }
 
   /** Throws if the answer does not have this shape: nobody can tell what it means. */
-  async function call<T>(shape: z.ZodType<T>, send: () => Promise<unknown>): Promise<T> {
+  async function call<T>(shape: z.ZodType<T>, send: () => Promise<unknown>, isCreation = false): Promise<T> {
     let answer: unknown;
     try {
       answer = await send();
     } catch (error) {
-      throw errorOf(error, scrub, clock);
+      throw errorOf(error, scrub, clock, isCreation);
     }
     const parsed = shape.safeParse(answer);
     if (parsed.success) return parsed.data;
     throw (
       hiddenError(answer, scrub) ??
       new UpstreamError('upstream_unavailable', {
-        detail: `an answer that is not a video: ${excerpt(JSON.stringify(answer) ?? 'nothing', scrub)}`,
+        detail: `an answer that is not a video, ${CHECK_ADDRESS}: ${excerpt(JSON.stringify(answer) ?? 'nothing', scrub)}`,
       })
     );
   }
@@ -91,14 +92,17 @@ export function createVideosClient({ baseUrl, http, headers, scrub, clock }: Cli
     sdk,
 
     create: (creation, idempotencyKey, { signal, maySend }) =>
-      call(VideoResource, () =>
-        creation.send(sdk.withOptions({ fetch: fetchFor(maySend, ['POST']) }), {
-          signal,
-          timeout: CREATE_MS,
-          maxRetries: 0,
-          // No document says that the key is honoured. Where it is, a lost answer costs nothing.
-          headers: { 'idempotency-key': idempotencyKey },
-        }),
+      call(
+        VideoResource,
+        () =>
+          creation.send(sdk.withOptions({ fetch: fetchFor(maySend, ['POST']) }), {
+            signal,
+            timeout: CREATE_MS,
+            maxRetries: 0,
+            // No document says that the key is honoured. Where it is, a lost answer costs nothing.
+            headers: { 'idempotency-key': idempotencyKey },
+          }),
+        !creation.ofSource,
       ),
 
     async retrieve(id, signal) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { baseUrl, headerValue } from '../../settingSchemas.ts';
 import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { PAGE_SIZE } from './client.ts';
-import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, hasRetired } from './flavours.ts';
+import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, isOfficial } from './flavours.ts';
 import { createOpenaiProvider } from './provider.ts';
 
 interface OpenaiAccount extends CommonAccount {
@@ -13,7 +13,7 @@ interface OpenaiAccount extends CommonAccount {
   readonly project?: string | undefined;
   readonly webhook_secret?: string | undefined;
   readonly delete_after_collect: boolean;
-  readonly json_create: boolean;
+  readonly json_create?: boolean | undefined;
 }
 
 /** Accounts of OpenAI, of Azure OpenAI, and of servers that speak OpenAI's Videos protocol. */
@@ -24,7 +24,7 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
   schema: (secret) =>
     z
       .strictObject({
-        /** Required, except for a `compatible` server that needs no key. */
+        /** Required, except for a self-hosted server that needs no key. */
         api_key: secret.optional(),
         /** The part before `/videos`. Default: OpenAI itself. */
         base_url: baseUrl.optional(),
@@ -38,13 +38,13 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
           .optional(),
         /** Whether the upstream's copy of a video is deleted once the gateway has its own. */
         delete_after_collect: z.boolean().default(false),
-        /** For servers that take a request without an image only as JSON (SGLang Diffusion). */
-        json_create: z.boolean().default(false),
+        /** For servers that take a request without an image only as JSON. Default: only SGLang Diffusion. */
+        json_create: z.boolean().optional(),
         ...COMMON_ACCOUNT,
       })
       .superRefine((account, context) => {
         const flavour = flavourOf(account);
-        if (account.api_key === undefined && flavour !== 'compatible') {
+        if (account.api_key === undefined && !FLAVOURS[flavour].keyOptional) {
           context.addIssue({ code: 'custom', path: ['api_key'], message: 'is required' });
         }
         if ((account.limits?.pollBatch ?? 1) > PAGE_SIZE) {
@@ -63,6 +63,13 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
         }
       }),
 
+  variables: [
+    'OPENAI_API_KEY',
+    'OPENAI_BASE_URL',
+    'OPENAI_ORG_ID',
+    'OPENAI_PROJECT_ID',
+    'OPENAI_WEBHOOK_SECRET',
+  ],
   fromEnvironment(env) {
     if (!env.OPENAI_API_KEY) return undefined;
     return {
@@ -77,8 +84,14 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
   callbackSetup: (url) =>
     `add a webhook for video.completed and video.failed to ${url} at the service, if it has webhooks, and set its secret (webhook_secret of the account, or OPENAI_WEBHOOK_SECRET)`,
 
+  fleet: {
+    serverOf: (account) => (FLAVOURS[flavourOf(account)].abilities.fleet ? account.base_url : undefined),
+    at: (account, server) => ({ ...account, base_url: server }),
+  },
+
   open(account, { log, clock, openHttp }) {
-    const flavour = FLAVOURS[flavourOf(account)];
+    const service = flavourOf(account);
+    const flavour = FLAVOURS[service];
     const base = baseOf(account, flavour);
     const provider = createOpenaiProvider({
       baseUrl: base,
@@ -91,13 +104,15 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
       webhookSecret: account.webhook_secret,
       deleteCancels: flavour.abilities.cancel === 'any',
       deleteAfterCollect: account.delete_after_collect,
-      jsonCreate: account.json_create,
+      isOwnServer: flavour.abilities.fleet,
+      jsonCreate: account.json_create ?? flavour.jsonCreate ?? false,
+      linksResults: flavour.linksResults ?? false,
       pollsByList: (account.limits?.pollBatch ?? flavour.limits.pollBatch) > 1,
       clock,
       openHttp,
       log,
     });
-    return { provider, retiresModels: hasRetired(flavour, base, clock.now()), limits: flavour.limits };
+    return { provider, service, official: isOfficial(flavour, base), limits: flavour.limits };
   },
 };
 

@@ -5,7 +5,14 @@ import type { Clock } from '../../time/clock.ts';
 import { lostCall, ownErrorIn } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import type { Scrub } from '../http/secrets.ts';
-import { type ErrorRow, refusalError, type UpstreamRefusal } from '../mapping/errorTable.ts';
+import { errorSaid } from '../mapping/errorSaid.ts';
+import {
+  CHECK_ADDRESS,
+  type ErrorRow,
+  isForeign,
+  refusalError,
+  type UpstreamRefusal,
+} from '../mapping/errorTable.ts';
 import { UpstreamError } from '../provider.ts';
 
 /**
@@ -24,7 +31,7 @@ export const ERRORS: readonly ErrorRow[] = [
   { code: 'rate_limit_exceeded', reason: 'rate_limited' },
   { code: 'invalid_api_key', reason: 'auth_failed' },
   // "Does not exist or you do not have access to it": the account's model name is wrong, not its credentials.
-  { code: 'model_not_found', reason: 'invalid_request' },
+  { code: 'model_not_found', reason: 'upstream_failed' },
   { code: 'video_generation_failed', reason: 'upstream_failed' },
   { code: 'processing_error', reason: 'upstream_failed' },
   // RFC 9110, section 15.6.2: the server has no such call, and will not have it at the next try.
@@ -36,12 +43,8 @@ export const ERRORS: readonly ErrorRow[] = [
   },
 ];
 
-/** An error body, whether it comes with a status or in place of an answer. `detail` is FastAPI's; vLLM-Omni and SGLang use it. */
-const ErrorBody = z.object({
-  code: z.union([z.string(), z.number()]).nullish().catch(undefined),
-  message: z.string().nullish().catch(undefined),
-  detail: z.unknown().optional(),
-});
+/** FastAPI's form of an error; vLLM-Omni and SGLang use it. */
+const Detailed = z.object({ detail: z.unknown().refine((detail) => detail != null) });
 
 /** Characters of an upstream's message that are kept for the operator. */
 const MESSAGE_LENGTH = 500;
@@ -54,14 +57,15 @@ export class NotFound extends UpstreamError {
 }
 
 /** Translates what a call of the SDK threw. */
-export function errorOf(error: unknown, scrub: Scrub, clock: Clock): UpstreamError {
+export function errorOf(error: unknown, scrub: Scrub, clock: Clock, isCreation: boolean): UpstreamError {
   const ours = ownErrorIn(error);
   if (ours) return ours;
   if (error instanceof APIUserAbortError) {
     return new UpstreamError('upstream_timeout', { detail: 'given up before the answer came' });
   }
-  if (error instanceof APIError && error.status !== undefined) return refused(error, scrub, clock);
-  const lost = lostCall(error instanceof APIError ? (error.cause ?? error) : error, scrub);
+  if (error instanceof APIError && error.status !== undefined)
+    return refused(error, scrub, clock, isCreation);
+  const lost = lostCall(error instanceof APIError ? (error.cause ?? error) : error, scrub, CHECK_ADDRESS);
   if (!(error instanceof APIConnectionTimeoutError)) return lost;
   return new UpstreamError('upstream_timeout', {
     created: lost.created,
@@ -69,7 +73,12 @@ export function errorOf(error: unknown, scrub: Scrub, clock: Clock): UpstreamErr
   });
 }
 
-function refused(error: APIError, scrub: Scrub, clock: Clock): UpstreamError {
+function refused(error: APIError, scrub: Scrub, clock: Clock, isCreation: boolean): UpstreamError {
+  const { status = 0 } = error;
+  // The SDK puts the status before a text that is not JSON.
+  const text = error.error === undefined ? error.message.replace(/^\d+ /, '') : '';
+  const isJson = error.error !== undefined || /\bjson\b/.test(error.headers?.get('content-type') ?? '');
+  const foreign = isForeign(status, text, isJson);
   const wait = retryAfterMs(
     {
       'retry-after': error.headers?.get('retry-after') ?? undefined,
@@ -79,10 +88,12 @@ function refused(error: APIError, scrub: Scrub, clock: Clock): UpstreamError {
   );
   const failure = refusalError(ERRORS, {
     ...refusalOf(error.error, error.message, scrub),
-    ...(error.status === undefined ? {} : { status: error.status }),
+    status,
+    isForeign: foreign,
+    isCreation,
     ...(wait === undefined ? {} : { retryAfterMs: wait }),
   });
-  return error.status === 404 ? new NotFound(failure.reason, failure) : failure;
+  return status === 404 && !foreign ? new NotFound(failure.reason, failure) : failure;
 }
 
 /** The error in an answer of status 200; undefined without one. */
@@ -93,12 +104,9 @@ export function hiddenError(answer: unknown, scrub: Scrub): UpstreamError | unde
 }
 
 function refusalOf(body: unknown, words: string, scrub: Scrub): UpstreamRefusal {
-  const { code, message, detail } = ErrorBody.catch({}).parse(body);
-  const said = message ?? (typeof detail === 'string' ? detail : detail && JSON.stringify(detail)) ?? words;
-  return {
-    ...(code === undefined || code === null ? {} : { code: String(code) }),
-    message: withoutKeys(scrub(String(said))).slice(0, MESSAGE_LENGTH),
-  };
+  const { data: detailed } = Detailed.safeParse(body);
+  const { message = scrub(words), ...said } = errorSaid(detailed ? detailed.detail : body, scrub);
+  return { ...said, message: withoutKeys(message).slice(0, MESSAGE_LENGTH) };
 }
 
 /** OpenAI repeats the first and last characters of a wrong key, which is enough to recognise the key. */

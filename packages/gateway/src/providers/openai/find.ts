@@ -44,7 +44,9 @@ export async function readList(
     const hasReadPast = isBackwards && oldest < guessedIntent(lost, listedAt) - DOUBT_MS;
     after = videos.at(-1)?.id;
     if (hasReadPast || !more || after === undefined) {
-      const isWhole = more === false || videos.length === 0;
+      // A page that is empty although the one before announced more: the job before it was deleted (SGLang Diffusion, `stores.py`).
+      const isBroken = pages > 0 && videos.length === 0;
+      const isWhole = !isBroken && (more === false || videos.length === 0);
       const completeSince = isWhole ? Number.NEGATIVE_INFINITY : isBackwards ? oldest : undefined;
       return { candidates, listedAt, completeSince, tellsAll: true };
     }
@@ -55,12 +57,14 @@ export async function readList(
 /** `near`: nothing contradicts the match, but only an equal prompt would prove it, and the prompt is missing or slightly different. */
 function likenessOf(video: VideoResource, { request, upstreamModel }: UnknownSubmission): PromptMatch {
   const { source } = request;
+  // A service that does not repeat the prompt may not repeat size and seconds either: SGLang Diffusion tells those of the video that it makes.
+  const isOtherVideo =
+    video.prompt != null &&
+    ((video.seconds != null && Number(video.seconds) !== request.duration) ||
+      (video.size != null && video.size !== sizeText(request)));
   const differs =
     // A job with a source has the model, the size and (for a remix) the seconds of its source, so only its prompt is compared.
-    (!source &&
-      ((video.model != null && !isModel(video.model, upstreamModel)) ||
-        (video.seconds != null && Number(video.seconds) !== request.duration) ||
-        (video.size != null && video.size !== sizeText(request)))) ||
+    (!source && ((video.model != null && !isModel(video.model, upstreamModel)) || isOtherVideo)) ||
     (video.remixed_from_video_id != null && video.remixed_from_video_id !== source?.upstreamId);
   if (differs) return 'different';
   return video.prompt == null ? 'near' : matchPrompt(request.prompt, video.prompt);

@@ -3,7 +3,7 @@ import type { Abilities } from '../provider.ts';
 import { PAGE_SIZE } from './client.ts';
 
 /** The kinds of services that speak the Videos protocol. */
-export const FLAVOUR_IDS = ['openai', 'azure', 'compatible'] as const;
+export const FLAVOUR_IDS = ['openai', 'azure', 'sglang', 'compatible'] as const;
 export type FlavourId = (typeof FLAVOUR_IDS)[number];
 
 export interface Flavour {
@@ -13,12 +13,16 @@ export interface Flavour {
   readonly path?: string;
   /** The service's own hosts. Another host belongs to someone else who speaks the same protocol. */
   readonly hosts?: RegExp;
-  /** When the service's own hosts stopped serving the models that the catalogue marks as retired. Milliseconds UTC. */
-  readonly retiredFrom: number;
   /** The header that carries the key. */
   readonly keyHeader: (key: string) => Readonly<Record<string, string>>;
   readonly abilities: Abilities;
   readonly limits: AccountLimits;
+  /** Whether the server may need no key. */
+  readonly keyOptional?: boolean;
+  /** A request without an image is sent as JSON, unless an account says otherwise. */
+  readonly jsonCreate?: boolean;
+  /** A finished job may have a link (`url`) instead of content. */
+  readonly linksResults?: boolean;
 }
 
 const ABILITIES: Abilities = {
@@ -37,17 +41,27 @@ const ABILITIES: Abilities = {
   discard: true,
   resumeJob: false,
   upstreamTime: true,
+  fleet: false,
 };
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+/** A self-hosted server queues jobs itself and answers quickly, so it gets few jobs and frequent polls. */
+const SELF_HOSTED: AccountLimits = {
+  inFlight: 8,
+  submitsPerMinute: 600,
+  pollsPerSecond: 20,
+  // The lists of vLLM-Omni and SGLang Diffusion are sorted, whole and read what a poll reads. But a gateway may show in its list what it
+  // knew at the last poll of each job (Merge Gateway, "List videos"), so an operator decides.
+  pollBatch: 1,
+  minPollIntervalMs: 1_000,
+};
 
 export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
   openai: {
     baseUrl: 'https://api.openai.com/v1',
     // Regional hosts (eu.api.openai.com) are the same service.
     hosts: /(^|\.)api\.openai\.com$/,
-    // OpenAI, "Deprecations": the end of the Videos API and its models.
-    retiredFrom: Date.parse('2026-09-24'),
     keyHeader: bearer,
     abilities: { ...ABILITIES, batchPolling: true },
     limits: {
@@ -64,8 +78,6 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
   azure: {
     path: '/openai/v1',
     hosts: /\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)$/,
-    // Azure OpenAI, model retirement schedule: sora-2 (2025-12-08).
-    retiredFrom: Date.parse('2026-09-15'),
     keyHeader: (key) => ({ 'api-key': key }),
     abilities: ABILITIES,
     limits: {
@@ -78,21 +90,23 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
       minPollIntervalMs: 1_000,
     },
   },
-  compatible: {
-    retiredFrom: Number.POSITIVE_INFINITY,
+  sglang: {
+    path: '/v1',
     keyHeader: bearer,
-    // vLLM-Omni, "Videos API": DELETE aborts the job. SGLang Diffusion forgets it.
-    abilities: { ...ABILITIES, cancel: 'any' },
-    // A self-hosted server queues jobs itself and answers quickly, so it gets few jobs and frequent polls.
-    limits: {
-      inFlight: 8,
-      submitsPerMinute: 600,
-      pollsPerSecond: 20,
-      // The lists of vLLM-Omni and SGLang Diffusion are sorted, whole and read what a poll reads. But a gateway may show in its list what it
-      // knew at the last poll of each job (Merge Gateway, "List videos"), so an operator decides.
-      pollBatch: 1,
-      minPollIntervalMs: 1_000,
-    },
+    keyOptional: true,
+    // `video_api.py`: DELETE forgets a job, which goes on and keeps its GPU. Lists have no prompts, by which a job could be recognised.
+    abilities: { ...ABILITIES, find: 'absent', fleet: true },
+    limits: SELF_HOSTED,
+    // Versions before 0.5.10 take a form only with an image.
+    jsonCreate: true,
+    linksResults: true,
+  },
+  compatible: {
+    keyHeader: bearer,
+    keyOptional: true,
+    // vLLM-Omni, "Videos API": DELETE aborts the job.
+    abilities: { ...ABILITIES, cancel: 'any', fleet: true },
+    limits: SELF_HOSTED,
   },
 };
 
@@ -103,7 +117,7 @@ export function flavourAt(baseUrl: string | undefined): FlavourId {
   return FLAVOUR_IDS.find((id) => FLAVOURS[id].hosts?.test(hostname)) ?? 'compatible';
 }
 
-/** Whether this address no longer serves the models that the catalogue marks as retired. `now` in milliseconds UTC. */
-export function hasRetired({ hosts, retiredFrom }: Flavour, baseUrl: string, now: number): boolean {
-  return (hosts?.test(new URL(baseUrl).hostname) ?? false) && now >= retiredFrom;
+/** Whether this address is one of the service's own. */
+export function isOfficial({ hosts }: Flavour, baseUrl: string): boolean {
+  return hosts?.test(new URL(baseUrl).hostname) ?? false;
 }

@@ -3,17 +3,18 @@ import type { Clock } from '../../time/clock.ts';
 import { withPollAfter } from '../http/retryAfter.ts';
 import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
+import type { Page } from '../lists/listOrder.ts';
+import { createPollByList, type ListAnswer } from '../lists/pollByList.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import { createStatusReader } from '../mapping/statusTable.ts';
 import { type Answer, type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import { judge } from '../search/judge.ts';
-import { createVideosClient } from './client.ts';
+import { createVideosClient, PAGE_SIZE } from './client.ts';
 import { ERRORS, NotFound } from './errors.ts';
 import { readList } from './find.ts';
-import { createPollMany } from './pollMany.ts';
-import { creationOf } from './request.ts';
+import { creationOf, refusedOf } from './request.ts';
 import { readWebhook } from './webhook.ts';
-import { answerOf, STATUSES, type VideoResource } from './wire.ts';
+import { answerOf, isLink, STATUSES, type VideoResource } from './wire.ts';
 
 /** An account of a service that speaks the Videos protocol, as its adapter needs it. */
 export interface OpenaiOptions {
@@ -27,8 +28,12 @@ export interface OpenaiOptions {
   /** Whether `DELETE` stops a job. */
   readonly deleteCancels: boolean;
   readonly deleteAfterCollect: boolean;
+  /** Whether it may be a server of one's own. */
+  readonly isOwnServer: boolean;
   /** See `creationOf`. */
   readonly jsonCreate: boolean;
+  /** See `answerOf`. */
+  readonly linksResults: boolean;
   /** Whether jobs are polled by pages of the list. */
   readonly pollsByList: boolean;
   readonly clock: Clock;
@@ -38,7 +43,7 @@ export interface OpenaiOptions {
 
 /** The OpenAI Videos protocol, through OpenAI's own SDK. */
 export function createOpenaiProvider(options: OpenaiOptions): Provider {
-  const { baseUrl, clock, log, webhookSecret: secret } = options;
+  const { baseUrl, clock, log, linksResults, webhookSecret: secret } = options;
   const headers = () => options.headers;
   const scrub = createScrub(options.secrets);
   const http = options.openHttp({
@@ -52,7 +57,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
   const client = createVideosClient({ baseUrl, http, headers, scrub, clock });
   const meaningOf = createStatusReader(STATUSES, log);
   const answerTo = (video: VideoResource): Answer =>
-    answerOf(video, meaningOf(video.status, video.id), scrub);
+    answerOf(video, meaningOf(video.status, video.id), { scrub, linksResults });
 
   async function poll({ upstreamId }: Handle, signal: AbortSignal): Promise<Answer> {
     const retrieved = await client.retrieve(upstreamId, signal);
@@ -60,6 +65,14 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
       return withPollAfter(answerTo(retrieved.video), retrieved.pollAfterMs);
     }
     return { state: 'missing', ...(retrieved.detail ? { detail: retrieved.detail } : {}) };
+  }
+
+  async function read({ after }: Page, signal: AbortSignal): Promise<ListAnswer> {
+    const { videos, more, pollAfterMs } = await client.list(after?.id, signal);
+    return {
+      jobs: videos.map((video) => ({ id: video.id, answer: withPollAfter(answerTo(video), pollAfterMs) })),
+      more: more ?? videos.length >= PAGE_SIZE,
+    };
   }
 
   /** Polls the job first, because `DELETE` destroys the video of a job that is over. */
@@ -85,15 +98,22 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
       return { upstreamId: id, state: meaningOf(status, id) === 'queued' ? 'queued' : 'in_progress' };
     },
 
-    poll,
-    ...(options.pollsByList ? { pollMany: createPollMany({ list: client.list, poll, answerTo, log }) } : {}),
+    refusedOptions: refusedOf,
 
-    open: (_handle, result, offset, signal) =>
-      http.open(`${baseUrl}/videos/${encodeURIComponent(result.ref)}/content`, {
-        offset,
-        signal,
-        authorised: true,
-      }),
+    poll,
+    ...(options.pollsByList
+      ? createPollByList({ pageSize: PAGE_SIZE, read, poll, listOf: () => '', log })
+      : {}),
+
+    // By the id of the creation, because a proxy may rename jobs in later answers, and knows them only by the first one.
+    open: ({ upstreamId }, { ref }, offset, signal) =>
+      isLink(ref)
+        ? http.open(ref, { offset, signal, authorised: false })
+        : http.open(`${baseUrl}/videos/${encodeURIComponent(upstreamId)}/content`, {
+            offset,
+            signal,
+            authorised: true,
+          }),
 
     async find(lost, signal) {
       try {
@@ -118,6 +138,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
       : { verifyCallback: (callback) => readWebhook(client.sdk, callback, secret) }),
 
     upstreamTime: http.upstreamTime,
+    ...(options.isOwnServer ? { reach: http.reach } : {}),
     close: () => http.close(),
   };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import type { Scrub } from '../http/secrets.ts';
+import { errorSaid } from '../mapping/errorSaid.ts';
 import { failureWords } from '../mapping/errorTable.ts';
 import type { Meaning, StatusTable } from '../mapping/statusTable.ts';
 import type { Answer, UpstreamTimes } from '../provider.ts';
@@ -25,10 +26,9 @@ export const VideoResource = z.object({
   seconds: z.union([z.string(), z.number()]).nullish().catch(undefined),
   size: text,
   remixed_from_video_id: text,
-  error: z
-    .object({ code: z.union([z.string(), z.number()]).nullish().catch(undefined), message: text })
-    .nullish()
-    .catch(undefined),
+  /** SGLang Diffusion: where a video is that went to cloud storage. */
+  url: text,
+  error: z.unknown().optional(),
 });
 export type VideoResource = z.output<typeof VideoResource>;
 
@@ -46,11 +46,17 @@ export const STATUSES: StatusTable = {
   failed: 'failed',
 };
 
+interface Reading {
+  readonly scrub: Scrub;
+  /** Whether a finished job may have a link instead of content. */
+  readonly linksResults: boolean;
+}
+
 /** What a job says of itself. `meaning` is what its status means. */
-export function answerOf(video: VideoResource, meaning: Meaning, scrub: Scrub): Answer {
+export function answerOf(video: VideoResource, meaning: Meaning, { scrub, linksResults }: Reading): Answer {
   switch (meaning) {
     case 'succeeded':
-      return { state: 'succeeded', result: resultOf(video), ...timesOf(video) };
+      return { state: 'succeeded', result: resultOf(video, linksResults), ...timesOf(video) };
     case 'failed':
       return { state: 'failed', ...failureOf(video, scrub), ...timesOf(video) };
     case 'queued':
@@ -63,16 +69,19 @@ export function answerOf(video: VideoResource, meaning: Meaning, scrub: Scrub): 
 }
 
 function failureOf({ error }: VideoResource, scrub: Scrub): ReturnType<typeof failureWords> {
-  return failureWords(ERRORS, {
-    ...(error?.code == null ? {} : { code: String(error.code) }),
-    ...(error?.message == null ? {} : { message: scrub(error.message) }),
-  });
+  return failureWords(ERRORS, errorSaid(error, scrub));
 }
 
-function resultOf({ id, expires_at: expires, seconds }: VideoResource): UpstreamResult {
+/** The reference of a result whose bytes are at the content call of the job itself. */
+const CONTENT = 'content';
+
+function resultOf(
+  { url, expires_at: expires, seconds }: VideoResource,
+  linksResults: boolean,
+): UpstreamResult {
   const duration = Number(seconds ?? Number.NaN);
   return {
-    ref: id,
+    ref: linksResults && url && isLink(url) ? url : CONTENT,
     ...(expires == null ? {} : { expiresAt: expires * 1000 }),
     ...(duration > 0 ? { duration } : {}),
   };
@@ -83,3 +92,6 @@ const timesOf = ({ completed_at: end }: VideoResource): Pick<UpstreamTimes, 'end
   end == null ? {} : { endedAt: end * 1000 };
 
 const percent = (progress: number): number => Math.min(100, Math.max(0, progress));
+
+/** Whether the reference of a result is the link of its bytes. */
+export const isLink = (ref: string): boolean => /^https?:\/\//i.test(ref) && URL.canParse(ref);

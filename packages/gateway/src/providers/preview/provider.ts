@@ -29,6 +29,7 @@ export const PREVIEW_ABILITIES: Abilities = {
   discard: true,
   resumeJob: true,
   upstreamTime: false,
+  fleet: false,
 };
 
 /** Keys become file names, so a key of any other form is refused. */
@@ -78,6 +79,9 @@ export function createPreviewProvider(options: {
       }
       return { upstreamId: key, state: 'queued' };
     },
+
+    // It reads nothing but the fields of the request.
+    refusedOptions: ({ providerOptions }) => Object.keys(providerOptions ?? {}),
 
     // Rendered again from the same request and key, a job gives the same bytes.
     async resume(job) {

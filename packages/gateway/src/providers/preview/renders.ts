@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RenderInput, RenderSpec } from '@onetake/renderer';
-import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
+import { NativeCrash, NativeJobError, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
@@ -9,6 +10,9 @@ const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
 
 /** A render that crashes its child is tried once more: the machine may have caused the crash (out of memory, a kill). */
 const TRIES = 2;
+
+/** Before a render is tried again that failed without having to do with the video. Milliseconds. */
+const PAUSE_MS = 1000;
 
 /** A render that waits for a child or runs in one. */
 export interface Render {
@@ -54,6 +58,11 @@ export function createRenders(parts: {
       // Aborted: the canceller records the outcome. Closed: the gateway renders the job again after its next start.
       if (render.abort.signal.aborted || error instanceof NativePoolClosed) return;
       log?.warn({ event: 'preview.render_failed', err: error, key }, 'preview render failed');
+      if (isOurTrouble(error)) {
+        // The spec stays, so the next poll renders the job again. It comes as soon as this ends.
+        await sleep(PAUSE_MS, undefined, { signal: render.abort.signal }).catch(() => undefined);
+        return;
+      }
       await files.saveFailure(key, failureOf(error, clock.now())).catch((cause: unknown) => {
         // The spec stays, so the next poll renders the job again.
         log?.warn(
@@ -117,6 +126,12 @@ export function createRenders(parts: {
       await Promise.all(ending.map(({ ended }) => ended));
     },
   };
+}
+
+/** A full disk or a lack of descriptors is no verdict on a video. A file that a job does not find is: its images are gone. */
+function isOurTrouble(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code !== undefined && !(error instanceof NativeJobError && code === 'ENOENT');
 }
 
 function failureOf(error: unknown, endedAt: number): RenderFailure {

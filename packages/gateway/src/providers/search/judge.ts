@@ -26,7 +26,7 @@ export interface Candidate {
 }
 
 /** The header and the list each round the time to whole seconds. Milliseconds. */
-const ROUNDING_MS = 2_000;
+export const ROUNDING_MS = 2_000;
 /**
  * How far two clocks may differ. A similar job may be the lost one even if it seems older than the intent by this much: the `Date` of an
  * answer may be that of a proxy, while jobs are dated by the API behind it. Milliseconds.

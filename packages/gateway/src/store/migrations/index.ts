@@ -8,6 +8,9 @@ import { up as mediaChecks } from './0006_media_checks.ts';
 import { up as accountTrouble } from './0007_account_trouble.ts';
 import { up as limits } from './0008_limits.ts';
 import { up as estimates } from './0009_estimates.ts';
+import { up as upstreamIds } from './0010_upstream_ids.ts';
+import { up as servers } from './0011_servers.ts';
+import { up as events } from './0012_events.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -21,4 +24,7 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0007_account_trouble': { up: accountTrouble },
   '0008_limits': { up: (db) => limits(db, dialect) },
   '0009_estimates': { up: estimates },
+  '0010_upstream_ids': { up: (db) => upstreamIds(db, dialect) },
+  '0011_servers': { up: servers },
+  '0012_events': { up: (db) => events(db, dialect) },
 });

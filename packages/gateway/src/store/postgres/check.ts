@@ -5,7 +5,7 @@ import { readOnlyRefusal } from './server.ts';
 import { SQL } from './statements.ts';
 
 /** Tables that accepting a task writes to. */
-const WRITTEN_TABLES = ['tasks', 'attempts', 'ledger', 'media', 'idempotency'];
+const WRITTEN_TABLES = ['tasks', 'attempts', 'ledger', 'media', 'idempotency', 'events'];
 
 const DISK_FULL = '53100';
 /** The code with which a read-only server refuses a write. */

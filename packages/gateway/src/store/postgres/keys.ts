@@ -1,7 +1,7 @@
 import { KEY } from '../readRows.ts';
 import type { KeyStore } from '../store.ts';
 import { type KeyTableRow, keyToRow } from '../tables.ts';
-import type { PostgresParts } from './parts.ts';
+import type { PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
 
 export function postgresKeys({ connections: { run, read }, rows, node }: PostgresParts): KeyStore {

@@ -9,7 +9,7 @@ import type {
 } from '../store.ts';
 import { IN_FLIGHT } from '../tables.ts';
 import { NOT_COUNTING_NODES } from './nodes.ts';
-import type { PostgresParts } from './parts.ts';
+import type { PostgresParts } from './pool.ts';
 import { named, SQL, tellPlaces } from './statements.ts';
 import { jsonRows } from './text.ts';
 

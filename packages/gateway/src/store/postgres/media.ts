@@ -1,7 +1,7 @@
 import { MEDIA } from '../readRows.ts';
 import type { MediaIndex } from '../store.ts';
 import type { MediaTableRow } from '../tables.ts';
-import type { PostgresParts } from './parts.ts';
+import type { PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
 import { jsonRows } from './text.ts';
 import { mediaRows } from './writes.ts';

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type CustomTypesConfig, Pool, type PoolClient, types } from 'pg';
 import type { Log } from '../../observability/log.ts';
+import type { RowReader } from '../readRows.ts';
 import { asStoreError, isAnswer, isStalePlan, wasCut } from './errors.ts';
 import { connectionTo } from './url.ts';
 
@@ -20,6 +21,14 @@ export interface Connections {
   /** Statements on one connection, in one transaction. */
   transaction<T>(work: (run: Run) => Promise<T>): Promise<T>;
   close(): Promise<void>;
+}
+
+/** What the parts of the store share. */
+export interface PostgresParts {
+  readonly connections: Connections;
+  readonly rows: RowReader;
+  /** The current name of this node. */
+  readonly node: () => string;
 }
 
 export interface ConnectionOptions {

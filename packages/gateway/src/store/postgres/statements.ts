@@ -1,6 +1,7 @@
 import {
   ATTEMPTS,
   assign,
+  EVENTS,
   JOIN_ATTEMPT,
   KEYS,
   LEDGER,
@@ -17,7 +18,7 @@ import type { Statement } from './pool.ts';
 /**
  * The database's time in milliseconds UTC. It is constant within a statement, so that an index can be used for comparisons with it.
  */
-const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint';
+export const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint';
 
 /** Most tasks in one message. With 50 characters each, the message stays below the limit of NOTIFY, which is 8,000 bytes. */
 export const TASKS_IN_MESSAGE = 150;
@@ -111,7 +112,7 @@ const statements = {
     where i.project_id = $1 and i.key = $2 and i.expires_at > $3`,
 
   /**
-   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 the sender. Each is a compare-and-set: if
+   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 events, $6 the sender. Each is a compare-and-set: if
    * another driver has moved or taken over the task since, the move is skipped with all its rows. Returns which moves were written,
    * and notifies the other nodes when it commits.
    *
@@ -120,7 +121,8 @@ const statements = {
    * are ranked, and only those that find one free are allowed. (A move that is lost anyway is not reported as one without a place: it
    * may be the repetition of a write that took the place. But this statement does not see the task of a write that was committed while it
    * waited for the counter.) A move whose counter is missing is not written; see `makeCounters`. In
-   * the end the counters change by what was really written.
+   * the end the counters change by what was really written. Of a deleted task, its events and what upstreams said of earlier attempts are
+   * erased, too.
    */
   commit: `
     with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM, ...PLACE }, 'g')}),
@@ -142,7 +144,7 @@ const statements = {
       update tasks t set ${assign(TASKS, 'g.')}
       from given g join allowed a using (n)
       where ${UNCHANGED}
-      returning g.n, t.id, t.version, a.place, a.place_account
+      returning g.n, t.id, t.version, t.attempt, t.deleted_at, a.place, a.place_account
     ),
     changed as (
       update account_places p set in_flight = greatest(0, p.in_flight + w.change)
@@ -157,8 +159,21 @@ const statements = {
       select ${listOf(ATTEMPTS, 'a.')} from ${rowsOf(2, typesOf(ATTEMPTS), 'a')} join written using (n)
       on conflict (task_id, number) do update set ${assign(ATTEMPTS, 'excluded.')}
     ),
+    erased as (
+      update attempts e set detail = null
+      where e.task_id = any(array(select id from written where deleted_at is not null))
+        and not exists (select from written w where w.id = e.task_id and w.attempt = e.number)
+    ),
     ledgered as (${insertLedger(3, 'written')}),
     filed as (${insertMedia(4, 'written')}),
+    logged as (
+      insert into events (${listOf(EVENTS)})
+      select ${listOf(EVENTS, 'e.')} from ${rowsOf(5, typesOf(EVENTS), 'e')} join written using (n)
+      on conflict (id) do nothing
+    ),
+    forgotten as (
+      delete from events where task_id = any(array(select id from written where deleted_at is not null))
+    ),
     message as materialized (select json_agg(json_build_array(id, version)) as tasks from written)
     select array(select n from written) as written,
       array(
@@ -169,7 +184,7 @@ const statements = {
       (select json_agg(json_build_array(account_id, coalesce(changed.in_flight, counters.in_flight)))
         from counters left join changed using (account_id)) as places,
       case when tasks is not null then pg_notify('${CHANNEL}', json_strip_nulls(json_build_object(
-        'from', $5::text, 'kind', 'moved', 'tasks', tasks,
+        'from', $6::text, 'kind', 'moved', 'tasks', tasks,
         'places', ${placesInMessage('changed', 'octet_length(tasks::text)')}))::text) end
     from message`,
 

@@ -4,12 +4,12 @@ import type { Store } from '../store.ts';
 import { checkWrites, createSpaceWatch } from './check.ts';
 import { unusableDatabase } from './errors.ts';
 import { postgresEstimates } from './estimates.ts';
+import { postgresEvents, settleEventLog } from './events.ts';
 import { postgresKeys } from './keys.ts';
 import { postgresLimits, postgresSharedLimits } from './limits.ts';
 import { postgresMedia } from './media.ts';
 import { migratePostgres } from './migrations.ts';
-import type { PostgresParts } from './parts.ts';
-import { openConnections } from './pool.ts';
+import { openConnections, type PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
 import { postgresOwnership, postgresTasks } from './tasks.ts';
 import { createWrites } from './writes.ts';
@@ -44,6 +44,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   try {
     await migratePostgres(options.url);
     await check();
+    await settleEventLog(connections);
   } catch (error) {
     await connections.close();
     throw unusableDatabase(options.url, error);
@@ -76,6 +77,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresKeys(parts),
     ...postgresLimits(limitParts),
     ...postgresEstimates(connections),
+    ...postgresEvents(parts),
     sharedLimits: {
       ...postgresSharedLimits(limitParts),
       onPlaces(listener) {

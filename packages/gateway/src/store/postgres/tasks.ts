@@ -5,7 +5,7 @@ import { ASKED, asksLike, claimOf } from '../submitting.ts';
 import type { TaskRow, TaskWithAttempt } from '../tables.ts';
 import { behind, metadataInPostgres, scanMetadata, type Tables, taskList } from '../taskList.ts';
 import { isBadValue } from './errors.ts';
-import type { PostgresParts } from './parts.ts';
+import type { PostgresParts } from './pool.ts';
 import { SQL, TASKS_IN_MESSAGE } from './statements.ts';
 import type { Writes } from './writes.ts';
 

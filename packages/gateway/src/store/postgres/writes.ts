@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventOf } from '../../tasks/events.ts';
 import type { Move } from '../../tasks/lifecycle.ts';
 import { type PlaceChange, placeChange } from '../../tasks/places.ts';
 import type { Task } from '../../tasks/task.ts';
@@ -6,7 +7,7 @@ import { acceptedBefore } from '../accepting.ts';
 import { StoreUnavailable } from '../errors.ts';
 import { type RowReader, TASK } from '../readRows.ts';
 import type { Acceptance, Accepted, MediaRow } from '../store.ts';
-import { attemptToRow, mediaToRow, type TaskWithAttempt, taskToRow } from '../tables.ts';
+import { attemptToRow, eventToRow, mediaToRow, type TaskWithAttempt, taskToRow } from '../tables.ts';
 import { createBatches } from './batches.ts';
 import { isUnavailable, mayBeOneWrite } from './errors.ts';
 import type { Connections, Run } from './pool.ts';
@@ -206,6 +207,12 @@ function parametersOf(writes: readonly MoveWrite[]): readonly string[] {
     ),
     jsonRows(writes.flatMap(({ move: { task, ledger, at } }, n) => ledgerRows(n, task, ledger, at))),
     jsonRows(writes.flatMap(({ media }, n) => mediaRows(n, media))),
+    jsonRows(
+      writes.flatMap(({ move }, n) => {
+        const event = eventOf(move);
+        return event ? [{ n, ...eventToRow(event) }] : [];
+      }),
+    ),
   ];
 }
 

@@ -1,10 +1,13 @@
 import type { Database } from 'better-sqlite3';
 
+import type { TaskEvent } from '../../tasks/events.ts';
 import type { Attempt, Phase, Task } from '../../tasks/task.ts';
 import {
   ATTEMPTS,
   assign,
   attemptToRow,
+  EVENTS,
+  eventToRow,
   JOIN_ATTEMPT,
   KEYS,
   type KeyTableRow,
@@ -46,6 +49,9 @@ function taskStatements(db: Database) {
     insert into attempts (${listOf(ATTEMPTS)}) values (${listOf(ATTEMPTS, '@')})
     on conflict (task_id, number) do update set ${assign(ATTEMPTS, 'excluded.')}`);
 
+  const putEvent = db.prepare(`
+    insert into events (${listOf(EVENTS)}) values (${listOf(EVENTS, '@')}) on conflict (id) do nothing`);
+
   return {
     task: db.prepare<[string], TaskWithAttempt>(`${SELECT_TASKS} where t.id = ?`),
     /** Ids as a JSON array. */
@@ -63,6 +69,12 @@ function taskStatements(db: Database) {
     updateTask: (task: Task, from: { phase: Phase; version: number }): boolean =>
       updateTask.run({ ...taskToRow(task), from_phase: from.phase, from_version: from.version }).changes ===
       1,
+    /** What upstreams said of the attempts before this one. */
+    eraseDetails: db.prepare<[string, number]>(
+      'update attempts set detail = null where task_id = ? and number < ?',
+    ),
+    putEvent: (event: TaskEvent) => putEvent.run(eventToRow(event)),
+    eraseEvents: db.prepare<[string]>('delete from events where task_id = ?'),
     putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptToRow(taskId, attempt)),
 
     insertLedger: db.prepare(`

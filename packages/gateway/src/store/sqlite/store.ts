@@ -8,6 +8,7 @@ import { createRowReader } from '../readRows.ts';
 import type { Store } from '../store.ts';
 import { sqliteAccounts } from './accounts.ts';
 import { sqliteEstimates } from './estimates.ts';
+import { sqliteEvents } from './events.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import { sqliteKeys } from './keys.ts';
@@ -74,6 +75,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ...sqliteKeys(parts),
     ...sqliteAccounts(parts, db),
     ...sqliteEstimates(parts, db),
+    ...sqliteEvents(parts, db),
     sharedLimits: undefined,
     secret: (name, make) =>
       inGroup(() => {

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
+import { eventOf } from '../../tasks/events.ts';
 import type { Move } from '../../tasks/lifecycle.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
@@ -52,9 +53,14 @@ function createTaskWrites({ sql, rows }: SqliteParts) {
     return { outcome: 'accepted' };
   }
 
-  function commit({ at, from, task, ledger }: Move, media: readonly MediaRow[]): boolean {
+  function commit(move: Move, media: readonly MediaRow[]): boolean {
+    const { at, from, task, ledger } = move;
     if (!sql.updateTask(task, from)) return false;
     if (task.attempt) sql.putAttempt(task.id, task.attempt);
+    if (task.deletedAt !== undefined && task.attempt) sql.eraseDetails.run(task.id, task.attempt.number);
+    if (task.deletedAt !== undefined) sql.eraseEvents.run(task.id);
+    const event = eventOf(move);
+    if (event) sql.putEvent(event);
     writeLedger(task, ledger, at);
     for (const row of media) sql.putMedia.run(mediaToRow(row));
     return true;

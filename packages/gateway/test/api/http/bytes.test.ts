@@ -142,6 +142,6 @@ describe('the bytes of a video', () => {
   });
 
   it('an unknown variant is answered with 400', async () => {
-    expect((await t.call(`${path}?variant=spritesheet`)).status).toBe(400);
+    expect((await t.call(`${path}?variant=gif`)).status).toBe(400);
   });
 });

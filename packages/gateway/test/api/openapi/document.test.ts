@@ -30,6 +30,7 @@ it('describes the whole contract', () => {
       'POST /v1/video/generations/{task_id}/cancel',
       'GET /v1/video/generations/{task_id}/content',
       'GET /v1/video/generations/{task_id}/events',
+      'GET /v1/events',
       'GET /v1/video/generations/download',
       'GET /v1/models',
       'GET /v1/models/{id}',
@@ -52,7 +53,8 @@ it('every operation has an id of its own and describes its responses', () => {
 it('describes the responses other than JSON, and the errors that any call may get', () => {
   const answers = (path: string, method = 'get') => document.paths[path][method].responses;
   const task = '/v1/video/generations/{task_id}';
-  expect(Object.keys(answers(`${task}/events`)['200'].content)).toEqual(['text/event-stream']);
+  for (const path of [`${task}/events`, '/v1/events'])
+    expect(Object.keys(answers(path)['200'].content)).toEqual(['text/event-stream']);
   for (const path of [`${task}/content`, '/media/{file}', '/v1/video/generations/download']) {
     expect(Object.keys(answers(path))).toEqual(expect.arrayContaining(['200', '206', '304', '412', '416']));
     expect(Object.keys(answers(path)['206'].content)).toContain('video/mp4');

@@ -4,7 +4,7 @@ import { QUICK, startTestGateway } from '../../support/gateway.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
-const PNG = createCanvas(64, 64).toBuffer('image/png');
+const PNG = createCanvas(400, 400).toBuffer('image/png');
 const IMAGE_MODEL = { ...QUICK, model: 'seedance-2.0', duration: 5 };
 /** An upstream that cannot be reached: tasks wait, which is enough for these tests. */
 const ACCOUNT = {

@@ -67,7 +67,7 @@ it.each([
     };
     expect(await ended()).toMatchObject({
       status: 'failed',
-      error: { reason: 'internal_error', message: expect.stringMatching(/image.*submit the task again/) },
+      error: { reason: 'internal_error', message: expect.stringMatching(/input.*submit the task again/) },
     });
     expect(jobs()).toHaveLength(1);
     expect(gateway.log.map((line) => JSON.parse(line).event)).toContain('media.damaged');

@@ -21,7 +21,7 @@ models:
   # With links, so that there are links to give.
   sora-2: { typical: { medianSeconds: 1, p90Seconds: 2 }, delivery: url }
 accounts:
-  # The first in the file is the one that an idle gateway chooses.
+  # Of two idle accounts with as many places the first in the file is chosen.
   other:
     provider: openai
     base_url: ${other}/v1
@@ -33,7 +33,7 @@ accounts:
     base_url: ${openai}/v1
     api_key: { env: MAIN_KEY }
     models: [sora-2, sora-2-pro]
-    limits: { min_poll_interval_ms: 100 }
+    limits: { in_flight: 1, min_poll_interval_ms: 100 }
 `,
     },
   );

@@ -49,7 +49,9 @@ describe('fields', () => {
   it('may have two spellings if both have the same value', () => {
     expect(check({ duration: 6, seconds: '6' }).draft.duration).toBe(6);
     const references = { reference_images: [PNG], referenceImages: [PNG] };
-    expect(check({ model: 'seedance-2.0', ...references }).draft.referenceImages).toEqual([PNG]);
+    expect(check({ model: 'seedance-2.0', ...references }).draft.references).toMatchObject([
+      { type: 'image', from: { given: PNG } },
+    ]);
   });
 
   it.each<[Record<string, unknown>, RegExp, string]>([
@@ -296,6 +298,106 @@ describe('size, resolution and aspect_ratio', () => {
   });
 });
 
+describe('a flag', () => {
+  it('without a default is only sent if the caller gives it', () => {
+    const wan3 = { model: 'wan3.0-video', aspect_ratio: '21:9' };
+    expect(check(wan3).draft).not.toHaveProperty('promptExtend');
+    expect(check({ ...wan3, prompt_extend: true }).draft).toMatchObject({ promptExtend: true });
+    expect(check({ model: 'wan2.7-t2v' }).draft).toMatchObject({ promptExtend: true });
+  });
+});
+
+describe('references of models', () => {
+  const MP4 = 'https://example.com/a.mp4';
+  const video = (role?: string) => ({ type: 'video', url: MP4, ...(role ? { role } : {}) });
+  const audio = (role: string) => ({ type: 'audio', url: 'https://example.com/a.mp3', role });
+
+  it('has video_url as the short form of the video to edit', () => {
+    const source = { type: 'video', role: 'source', from: { given: MP4 } };
+    const edited = check({ model: 'wan2.7-videoedit', video_url: MP4, reference_images: [PNG] }).draft;
+    expect(edited.references).toMatchObject([source, { type: 'image', from: { given: PNG } }]);
+    expect(edited).not.toHaveProperty('videoUrl');
+    expect(
+      check({ model: 'wan2.7-videoedit', references: [video('source')] }).draft.references,
+    ).toMatchObject([source]);
+    expect(
+      refused(body({ model: 'wan2.7-videoedit', video_url: MP4, references: [video('source')] })).message,
+    ).toMatch(
+      /references has too many: wan2\.7-videoedit takes up to 1 video with role source and 4 images\./,
+    );
+  });
+
+  it.each<[object, RegExp]>([
+    [{ model: 'wan2.7-videoedit' }, /references of type video with role source are required/],
+    [
+      { model: 'happyhorse-1.0-video-edit', references: [{ type: 'image', url: PNG }] },
+      /role source are required/,
+    ],
+    [
+      { model: 'wan2.7-i2v', references: [audio('driving_audio')] },
+      /image is required when references with role first_clip are not given/,
+    ],
+    [
+      { model: 'wan2.7-i2v', image: PNG, references: [video('first_clip')] },
+      /image must be left out when references with role first_clip are given/,
+    ],
+    [
+      { model: 'wan2.7-i2v', references: [video('first_clip'), audio('driving_audio')] },
+      /references with role driving_audio must be left out/,
+    ],
+    [
+      { model: 'seedance-2.5', references: [video('source'), video('first_clip')] },
+      /references with role first_clip must be left out when references with role source are given/,
+    ],
+    [
+      { model: 'wan2.7-r2v', duration: 11, references: [video()] },
+      /duration must be 2, 3, .* when references of type video are given/,
+    ],
+    [
+      { model: 'seedance-2.0', references: [audio('driving_audio')] },
+      /takes no audio file with role driving_audio.*or use wan2\.7-i2v/,
+    ],
+    [
+      { model: 'dashscope-kling-v3-omni', generate_audio: true, references: [video()] },
+      /generate_audio must be false/,
+    ],
+  ])('%j is refused', (more, message) => {
+    expect(refused(body({ ...more })).message).toMatch(message);
+  });
+
+  it.each<[object]>([
+    [{ model: 'wan2.7-i2v', references: [video('first_clip')], last_frame: PNG }],
+    [{ model: 'wan2.7-i2v', image: PNG, references: [audio('driving_audio')] }],
+    [{ model: 'wan2.7-r2v', duration: 10, references: [video(), { type: 'image', url: PNG }] }],
+    [{ model: 'seedance-2.5', references: [video('source'), { type: 'image', url: PNG }] }],
+    [{ model: 'wan3.0-video', duration: -1, references: [video(), { type: 'image', url: PNG }] }],
+    [{ model: 'dashscope-kling-v3-omni', references: [video('source')] }],
+  ])('%j is accepted', (more) => {
+    expect(check({ ...more }).draft.references).toBeDefined();
+  });
+});
+
+describe('a duration of -1', () => {
+  it('lets the model decide, and holds its longest duration', () => {
+    const longest = check({ model: 'seedance-2.0', duration: 15 });
+    for (const duration of [-1, '-1']) {
+      const { draft, price } = check({ model: 'seedance-2.0', duration });
+      expect(draft).toMatchObject({ duration: 15, autoDuration: true });
+      expect(price).toEqual(longest.price);
+    }
+    expect(check({ model: 'seedance-2.0' }).draft).not.toHaveProperty('autoDuration');
+  });
+
+  it('is refused by models that cannot', () => {
+    expect(refused(body({ model: 'seedance-1.5-pro', duration: -1 })).message).toMatch(
+      /duration -1 is not possible with seedance-1\.5-pro; allowed: whole numbers from 4 to 12\./,
+    );
+    expect(refused(body({ model: 'seedance-2.0', duration: -2 })).message).toMatch(
+      /allowed: whole numbers from 4 to 15 or -1\./,
+    );
+  });
+});
+
 describe('rules of a model', () => {
   it.each<[Record<string, unknown>, RegExp, string]>([
     [
@@ -310,7 +412,7 @@ describe('rules of a model', () => {
     ],
     [
       { model: 'veo-3.1-generate-001', duration: 8, reference_images: [PNG], image: PNG },
-      /image must be left out when reference_images is given/,
+      /image must be left out when references are given/,
       'image',
     ],
     [
@@ -319,8 +421,13 @@ describe('rules of a model', () => {
       'duration',
     ],
     [{ model: 'veo-3.1-generate-001', duration: 7 }, /video_url is required when duration is 7/, 'video_url'],
-    [{ model: 'wan2.7-i2v' }, /wan2\.7-i2v: image is required\.$/, 'image'],
-    [{ model: 'wan2.7-r2v' }, /reference_images is required\.$/, 'reference_images'],
+    [{ model: 'wan2.6-i2v' }, /wan2\.6-i2v: image is required\.$/, 'image'],
+    [{ model: 'wan2.7-r2v' }, /references are required\.$/, 'references'],
+    [
+      { model: 'wan2.2-kf2v-flash', image: PNG },
+      /wan2\.2-kf2v-flash: last_frame is required\.$/,
+      'last_frame',
+    ],
   ])('%j is refused', (more, message, param) => {
     const error = refused(body(more));
     expect(error.message).toMatch(message);

@@ -143,6 +143,7 @@ export async function driving({ store: override = () => ({}), provider = {}, acc
     feed,
     timers,
     log,
+    learning: { current: async () => undefined },
     progress: { transferred: (...given) => transferred.push(given) },
     upstreamRequest: () => aRequest({ prompt: 'as the upstream gets it' }),
     openInput: async () => {

@@ -38,6 +38,20 @@ function sharing({ shared = true } = {}) {
   };
 }
 
+it('progress that another node sends is told to those who watch the task, until they stop', () => {
+  const { feed, hear, progress } = sharing();
+  const told: (number | undefined)[] = [];
+  const stop = feed.onProgress('one', () => told.push(progress.of('one')?.percent));
+  const stopOther = feed.onProgress('one', () => told.push(undefined));
+  hear('one', 10);
+  hear('two', 50);
+  stopOther();
+  hear('one', 30);
+  stop();
+  hear('one', 40);
+  expect(told).toEqual([10, undefined, 30]);
+});
+
 describe('progress that is sent to other nodes', () => {
   it('waits for half a second, and then only the latest of each task is sent', () => {
     const { update, cluster, timers, pass } = sharing();

@@ -6,7 +6,6 @@ import { createIngest, isStagedForUnfinished, storeMeasured } from '../../../src
 import type { EngineParts, VideoInspector } from '../../../src/engine/parts.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
 import { type MediaStorage, type Probe, StoredWrong } from '../../../src/media/media.ts';
-import { NativeJobError } from '../../../src/native/errors.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { Store } from '../../../src/store/store.ts';
 import type { Task } from '../../../src/tasks/task.ts';
@@ -86,7 +85,7 @@ async function bringing(changes: Changes = {}) {
     opened: () => opened,
     videoKey: `video/${id}-0v.mp4`,
     posterKey: `poster/${id}-0p.jpg`,
-    memory: { earlier: 'none', posterTries: 0, posterStored: false } as Parameters<typeof ingest.ingest>[2],
+    memory: { earlier: 'none' } as Parameters<typeof ingest.ingest>[2],
     run(memory: Parameters<typeof ingest.ingest>[2], signal = new AbortController().signal) {
       return ingest.ingest(
         task,
@@ -109,15 +108,10 @@ const probing = (changes: Partial<Probe>): Partial<VideoInspector> => ({
 });
 
 describe('an ingest', () => {
-  it('stores the video and its poster, each with its row before its bytes, under keys of the attempt', async () => {
+  it('stores the video with its row before its bytes, and names the poster that follows, under keys of the attempt', async () => {
     const { run, memory, events, videoKey, posterKey, files } = await bringing();
     const { result, media } = await run(memory);
-    expect(events).toEqual([
-      `row ${posterKey} pending`,
-      `commit ${posterKey}`,
-      `row ${videoKey} pending`,
-      `commit ${videoKey}`,
-    ]);
+    expect(events).toEqual([`row ${videoKey} pending`, `commit ${videoKey}`]);
     const expiresAt = START_OF_TIME + SETTINGS.retentionMs;
     expect(result).toEqual({
       videoId: expect.stringMatching(/-0v$/),
@@ -141,7 +135,7 @@ describe('an ingest', () => {
         sha256,
         expiresAt,
       },
-      { kind: 'poster', storageKey: posterKey, contentType: 'image/jpeg', state: 'present', expiresAt },
+      { kind: 'poster', storageKey: posterKey, contentType: 'image/jpeg', state: 'pending', expiresAt },
     ]);
     expect((await files.stat(videoKey))?.bytes).toBe(bytes);
   });
@@ -153,15 +147,15 @@ describe('an ingest', () => {
       parts: {
         deliveredRate: (_task, delivered) => {
           asked.push(delivered);
-          return 7;
+          return { microsPerSecond: 7 };
         },
       },
     });
     expect(await run(memory)).toMatchObject({
-      microsPerSecond: 7,
+      rate: { microsPerSecond: 7 },
       result: { audioCodec: 'aac', width: 640, height: 480, duration: 3.9 },
     });
-    expect(asked).toEqual([{ width: 640, height: 480, audio: true }]);
+    expect(asked).toEqual([{ width: 640, height: 480, audio: true, seconds: 3.9 }]);
   });
 
   it.each<[string, Partial<Probe>, boolean, boolean]>([
@@ -211,92 +205,16 @@ describe('an ingest', () => {
     const gone = new AbortController();
     const world: Awaited<ReturnType<typeof bringing>> = await bringing({
       inspector: {
-        async poster(path, use) {
-          await fakeInspector.poster(path, use);
+        async probe(path) {
+          const verdict = await fakeInspector.probe(path);
           lose(world, gone);
+          return verdict;
         },
       },
     });
     await expect(world.run(world.memory, gone.signal)).rejects.toThrow();
     expect(world.events).toEqual([]);
     expect(await Array.fromAsync(world.files.list())).toEqual([]);
-  });
-});
-
-describe('a poster', () => {
-  const failing = (error: () => Error, times = Number.POSITIVE_INFINITY) => {
-    let left = times;
-    return {
-      inspector: {
-        poster: (path: string, use: (posterPath: string) => Promise<void>) =>
-          left-- > 0 ? Promise.reject(error()) : fakeInspector.poster(path, use),
-      },
-    };
-  };
-
-  it('that cannot be made from the video leaves a row for a later one', async () => {
-    const { run, memory, events, videoKey, posterKey } = await bringing(
-      failing(() => new NativeJobError('no frame', undefined as never)),
-    );
-    const { result, media } = await run(memory);
-    expect(result).not.toHaveProperty('posterId');
-    expect(media).toHaveLength(1);
-    expect(events).toEqual([`row ${posterKey} pending`, `row ${videoKey} pending`, `commit ${videoKey}`]);
-  });
-
-  it('that this machine cannot make is tried three times, without another download', async () => {
-    const { run, memory, opened } = await bringing(failing(() => new Error('no descriptors')));
-    for (let tries = 1; tries < 3; tries++) await expect(run(memory)).rejects.toThrow('no descriptors');
-    expect((await run(memory)).result).not.toHaveProperty('posterId');
-    expect(opened()).toBe(1);
-  });
-
-  it('that is staged completely is not made again, and one of other bytes is', async () => {
-    let made = 0;
-    const putting = { fails: true };
-    const { run, memory, posterKey, files } = await bringing({
-      store: (store) => ({
-        putMedia: (rows) => (putting.fails ? Promise.reject(new Error('away')) : store.putMedia(rows)),
-      }),
-      inspector: {
-        poster(path, use) {
-          made += 1;
-          return fakeInspector.poster(path, use);
-        },
-      },
-    });
-    await expect(run(memory)).rejects.toThrow('away');
-    await expect(run(memory)).rejects.toThrow('away');
-    expect(made).toBe(1);
-    const write = await files.write(posterKey);
-    await write.append(Readable.from([Buffer.from('x')]), write.partial);
-    await expect(run(memory)).rejects.toThrow('away');
-    expect(made).toBe(2);
-    putting.fails = false;
-    expect((await run(memory)).result).toHaveProperty('posterId');
-    expect(made).toBe(2);
-  });
-
-  it('that is stored is not stored again if the video was not', async () => {
-    let fails = true;
-    const { run, memory, events, posterKey } = await bringing({
-      storage: (files) => ({
-        write: async (key) => {
-          const write = await files.write(key);
-          return {
-            ...write,
-            commit: (under) =>
-              fails && key.startsWith('video') ? Promise.reject(new Error('away')) : write.commit(under),
-          };
-        },
-      }),
-    });
-    await expect(run(memory)).rejects.toThrow('away');
-    expect(memory.posterStored).toBe(true);
-    events.splice(0);
-    fails = false;
-    expect((await run(memory)).result).toHaveProperty('posterId');
-    expect(events.filter((event) => event.includes(posterKey))).toEqual([]);
   });
 });
 
@@ -308,25 +226,15 @@ describe('a video that an earlier driver may have stored', () => {
     return world;
   };
 
-  it('is used, with a poster, and not downloaded', async () => {
-    const { run, memory, opened, events, videoKey, posterKey, timers } = await earlier();
+  it('is used and not downloaded', async () => {
+    const { run, memory, opened, events, videoKey, timers } = await earlier();
     const { result, media } = await run(memory);
     expect(opened()).toBe(0);
     // Nothing waits any more for the storage to answer.
     expect(timers.nextAt()).toBeUndefined();
     expect(result).toMatchObject({ bytes: VIDEO.length, posterId: expect.any(String) });
     expect(media).toHaveLength(2);
-    expect(events).toEqual([`row ${videoKey} pending`, `row ${posterKey} pending`, `commit ${posterKey}`]);
-  });
-
-  it('is used without a poster if none can be made from it', async () => {
-    const noFrame = { poster: () => Promise.reject(new NativeJobError('no frame', undefined as never)) };
-    const { run, memory, opened, logged } = await earlier({ inspector: noFrame });
-    const { result, media } = await run(memory);
-    expect(opened()).toBe(0);
-    expect(logged).not.toContain('media.read_failed');
-    expect(result).not.toHaveProperty('posterId');
-    expect(media).toHaveLength(1);
+    expect(events).toEqual([`row ${videoKey} pending`]);
   });
 
   it('is not searched for again once it was missing', async () => {

@@ -6,7 +6,7 @@ import { createNodes } from '../../support/nodes/world.ts';
 import { onetake } from '../../support/processes/commandLine.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
-it('the command line makes every node try a blocked account again', { timeout: 30_000 }, async () => {
+it('the command line makes every node try a blocked account again', async () => {
   let broken = true;
   const tries: string[] = [];
   const nodes = await createNodes();

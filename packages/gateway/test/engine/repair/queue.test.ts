@@ -18,6 +18,7 @@ function mending(outcome: (id: string) => Outcome) {
   const signals: AbortSignal[] = [];
   const events: unknown[] = [];
   const queue = createRepairQueue({
+    concurrency: 2,
     repair: {
       async repairRow({ id }, signal) {
         tried.push(id);

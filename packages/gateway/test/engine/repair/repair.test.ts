@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { NativeJobError } from '../../../src/native/errors.ts';
+import { move } from '../../../src/tasks/lifecycle.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { aMediaRow } from '../../support/builders.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
@@ -250,7 +252,7 @@ describe('attempts to repair', () => {
       ['row-99', 100],
       ['', 100],
     ]);
-    expect(asked[2]?.[0]).toBe(now - 300_000);
+    expect(asked[2]?.[0]).toBe(now - 60_000);
     // Rows that are gone in the meantime need nothing.
     expect(world.engine.mediaScrub).toMatchObject({ found: 0, repaired: 0 });
   });
@@ -261,7 +263,12 @@ describe('checks of stored files', () => {
     const checks: number[] = [];
     const world: World = await createWorld({
       settings,
-      parts: ({ store }) => ({
+      parts: ({ store, storage }) => ({
+        // From memory, so that time does not move while a file is read.
+        storage: {
+          ...storage,
+          read: async (...given) => Readable.from([await readAll(await storage.read(...given))]),
+        },
         store: {
           ...store,
           markChecked(id, at) {
@@ -297,26 +304,68 @@ describe('checks of stored files', () => {
 });
 
 describe('a poster', () => {
-  it('that could not be made is made later, from the stored video', async () => {
+  it.each([
+    ['could not be made', () => new Error('no descriptors')],
+    ['was not found to be possible', () => new NativeJobError('no frame')],
+  ])('that %s is made later, from the stored video', async (_what, error) => {
     let away = true;
     const world = await createWorld({
       parts: ({ inspector }) => ({
         inspector: {
           ...inspector,
           async poster(videoPath, use) {
-            if (away) throw new Error('no descriptors');
+            if (away) throw error();
             return inspector.poster(videoPath, use);
           },
         },
       }),
     });
-    const task = await world.ends((await world.submit()).id);
-    expect(task.result?.posterId).toBeUndefined();
+    const { id, result } = await world.ends((await world.submit()).id);
+    const rows = await world.store.mediaOf(id);
+    const posterId = rows.find(({ kind }) => kind === 'poster')?.id;
+    expect((await rowOf(world, posterId)).state).toBe('pending');
     away = false;
-    await becomes(world, async () => expect((await world.task(task.id)).result?.posterId).toBeDefined());
-    const poster = await rowOf(world, (await world.task(task.id)).result?.posterId);
-    expect(poster).toMatchObject({ kind: 'poster', state: 'present', expiresAt: task.result?.expiresAt });
+    await becomes(world, async () => expect((await rowOf(world, posterId)).state).toBe('present'));
+    const poster = await rowOf(world, (await world.task(id)).result?.posterId);
+    expect(poster).toMatchObject({ id: posterId, kind: 'poster', expiresAt: result?.expiresAt });
     expect((await readAll(await world.engine.mediaScrub.media.read(poster))).length).toBe(poster.bytes);
     expect(world.upstream.count('open')).toBe(1);
+    expect(world.engine.mediaScrub.repaired).toBe(0);
+  });
+
+  it('is made although its video is repaired at the same time', async () => {
+    const world: World = await createWorld({
+      parts: ({ inspector }) => ({
+        inspector: {
+          ...inspector,
+          async poster(videoPath, use) {
+            await inspector.poster(videoPath, use);
+            const { id } = await world.task(world.upstream.records[0]?.taskId ?? '');
+            const repaired = move(await world.task(id), { type: 'media_repaired', result: {} }, 0);
+            if (repaired) await world.store.commit(repaired);
+          },
+        },
+      }),
+    });
+    const { id } = await world.ends((await world.submit()).id);
+    await world.idle();
+    expect(await rowOf(world, (await world.task(id)).result?.posterId)).toMatchObject({ state: 'present' });
+  });
+
+  it('of a task that is deleted while it is made leaves nothing behind', async () => {
+    const world: World = await createWorld({
+      parts: ({ inspector }) => ({
+        inspector: {
+          ...inspector,
+          async poster(videoPath, use) {
+            await inspector.poster(videoPath, use);
+            await world.engine.remove(await world.task(world.upstream.records[0]?.taskId ?? ''));
+          },
+        },
+      }),
+    });
+    await world.ends((await world.submit()).id);
+    await world.idle();
+    expect(await Array.fromAsync(world.storage.list())).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createWorld, type World } from '../../support/engineWorld.ts';
+import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
 
 const startsOf = ({ upstream }: World) => upstream.records.filter(({ call }) => call === 'submit');
 const promptsStarted = (world: World) => startsOf(world).map(({ prompt }) => prompt);
@@ -85,6 +86,50 @@ describe('admission', () => {
     const next = await world.submit('next');
     expect((await world.ends(next.id)).phase).toBe('succeeded');
     expect(promptsStarted(world)).toEqual(['endless', 'next']);
+  });
+
+  describe('of a model that its provider ends', () => {
+    const MINUTE = 60_000;
+    const until =
+      (ends: Readonly<Record<string, number>>): NonNullable<WorldOptions['parts']> =>
+      ({ clock }) => ({
+        servedUntil: ({ id }) => ends[id],
+        servedBy: ({ id }) => clock.now() < (ends[id] ?? 0),
+      });
+    const busy = { limits: { inFlight: 1 }, behaviour: () => ({ answers: ['in_progress' as const] }) };
+
+    it('fails the tasks that still wait when the last account loses it, and releases their holds', async () => {
+      const start = createManualTimers().now();
+      const parts = until({ one: start + 5 * MINUTE, two: start + 10 * MINUTE });
+      const world = await createWorld({ ...busy, accounts: ['one', 'two'], parts });
+      const running = [await world.submit(), await world.submit()];
+      const { id } = await world.submit();
+      await world.advance(10 * MINUTE - 1000);
+      expect((await world.task(id)).phase).toBe('accepted');
+      await world.advance(2000);
+      expect((await world.task(id)).error).toMatchObject({ reason: 'model_retired', code: 410 });
+      expect(await world.ledger(id)).toEqual({ hold: 400_000, release: 400_000 });
+      for (const { id } of running) expect((await world.task(id)).phase).toBe('running');
+      expect(world.upstream.count('submit')).toBe(2);
+    });
+
+    it('fails a task that waits when the gateway starts after the end', async () => {
+      const world = await createWorld(busy);
+      await world.submit();
+      const { id } = await world.submit();
+      const next = await world.restart({ parts: until({ one: 1 }) });
+      await next.idle();
+      expect((await next.task(id)).error?.reason).toBe('model_retired');
+    });
+
+    it('lets a task wait whose account is missing', async () => {
+      const world = await createWorld(busy);
+      await world.submit();
+      const { id } = await world.submit();
+      const next = await world.restart({ parts: until({}) });
+      await next.advance(10 * MINUTE);
+      expect((await next.task(id)).phase).toBe('accepted');
+    });
   });
 
   it('never submits a task that expired while no gateway ran', async () => {

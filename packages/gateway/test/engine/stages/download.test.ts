@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { EngineParts } from '../../../src/engine/parts.ts';
 import { mediaIdOf } from '../../../src/media/key.ts';
 import { type MediaStorage, StoredWrong } from '../../../src/media/media.ts';
-import { NativeCrash } from '../../../src/native/errors.ts';
+import { NativeCrash, NativeJobError } from '../../../src/native/errors.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { OnetakeError } from '../../../src/tasks/errors.ts';
 import type { Task } from '../../../src/tasks/task.ts';
@@ -32,13 +33,13 @@ const LOST = { reason: 'result_lost', code: 502 };
 it.each([
   ['less than what was asked for', 50_000, 200_000],
   ['more', 150_000, 400_000],
-])('the delivered format is charged at its own price if that is %s', async (_what, rate, cost) => {
+])('the delivered format is charged at its own price if that is %s', async (_what, microsPerSecond, cost) => {
   const asked: unknown[] = [];
   const world = await createWorld({
     parts: () => ({
       deliveredRate(_task, delivered) {
         asked.push(delivered);
-        return rate;
+        return { microsPerSecond };
       },
     }),
   });
@@ -49,7 +50,7 @@ it.each([
     capture: cost,
     ...(cost < 400_000 ? { release: 400_000 - cost } : {}),
   });
-  expect(asked).toEqual([{ width: 1280, height: 720, audio: false }]);
+  expect(asked).toEqual([{ width: 1280, height: 720, audio: false, seconds: 4 }]);
 });
 
 describe('downloading a video', () => {
@@ -81,6 +82,30 @@ describe('downloading a video', () => {
     open.release();
     const { result, completedAt = 0 } = await world.ends(id);
     expect((result?.expiresAt ?? 0) - completedAt).toBe(SETTINGS.retentionMs);
+  });
+
+  it('whose server does not answer leaves its place to others after the timeout of a call, and is tried again', async () => {
+    const world = await createWorld({
+      settings: { downloadConcurrency: 1 },
+      provider: (provider) => ({
+        ...provider,
+        async open(handle, result, offset, signal) {
+          if (isDeaf && handle.upstreamId === 'one-1')
+            await once(signal, 'abort').then(() => signal.throwIfAborted());
+          return provider.open(handle, result, offset, signal);
+        },
+      }),
+    });
+    let isDeaf = true;
+    const deaf = await world.submit();
+    await world.reaches(deaf.id, 'storing');
+    const submittedAt = world.timers.trueTime();
+    await expectWhole(world, (await world.submit()).id);
+    expect(world.timers.trueTime() - submittedAt).toBeLessThan(SETTINGS.callTimeoutMs + 30_000);
+    await world.advance(600_000);
+    expect((await world.task(deaf.id)).phase).toBe('storing');
+    isDeaf = false;
+    await expectWhole(world, deaf.id);
   });
 
   it('survives errors of the upstream', async () => {
@@ -314,25 +339,51 @@ function committing(storage: MediaStorage, before: (key?: string) => unknown): M
 }
 
 describe('a poster', () => {
-  it('is stored with the video', async () => {
-    const world = await createWorld();
-    const task = await world.ends((await world.submit()).id);
-    const poster = await world.store.media(task.result?.posterId ?? '');
-    expect(poster).toMatchObject({ kind: 'poster', state: 'present', taskId: task.id });
+  it('is made after the task has succeeded, which does not wait for it', async () => {
+    const begun = Promise.withResolvers<void>();
+    const { promise: free, resolve: release } = Promise.withResolvers<void>();
+    const world = await createWorld({
+      parts: ({ inspector }) => ({
+        inspector: {
+          ...inspector,
+          async poster(...given) {
+            begun.resolve();
+            await free;
+            return inspector.poster(...given);
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    const ended = world.ends(id);
+    await begun.promise;
+    const { phase, result } = await world.task(id);
+    expect(phase).toBe('succeeded');
+    const poster = await world.store.media(result?.posterId ?? '');
+    expect(poster).toMatchObject({ kind: 'poster', state: 'pending', taskId: id });
+    release();
+    await ended;
+    expect(await world.store.media(poster?.id ?? '')).toMatchObject({
+      state: 'present',
+      expiresAt: result?.expiresAt,
+    });
     expect(await world.storage.stat(poster?.storageKey ?? '')).toBeDefined();
+    expect((await world.task(id)).result).toEqual(result);
   });
 
-  it('that cannot be made does not lose the video', async () => {
-    const inspector: EngineParts['inspector'] = {
-      ...fakeInspector,
-      async poster() {
-        throw new Error('no frame');
-      },
-    };
+  it.each<[string, Error, boolean]>([
+    ['has no usable frame is not linked', new NativeJobError('no frame'), false],
+    [
+      'cannot be read at the moment stays linked, because it is made later',
+      new Error('no descriptors'),
+      true,
+    ],
+  ])('of a video that %s, and does not lose the video', async (_what, error, isLinked) => {
+    const inspector = { ...fakeInspector, poster: () => Promise.reject(error) };
     const world = await createWorld({ parts: () => ({ inspector }) });
     const { id } = await world.submit();
     await expectWhole(world, id);
-    expect((await world.task(id)).result?.posterId).toBeUndefined();
+    expect((await world.task(id)).result?.posterId !== undefined).toBe(isLinked);
   });
 });
 
@@ -391,8 +442,7 @@ describe('a driver that loses its task', () => {
   it.each([
     ['while the bytes are looked at', 'probe', 'lose'],
     ['while they are measured', 'digest', 'lose'],
-    ['while the poster is made', 'poster', 'lose'],
-    ['before it was informed', 'poster', 'freeze'],
+    ['before it was informed', 'probe', 'freeze'],
   ] as const)('%s stores nothing, and leaves its download to the next driver', async (_when, step, how) => {
     const mortal = alone();
     const world = await createWorld({
@@ -400,9 +450,9 @@ describe('a driver that loses its task', () => {
         cluster: mortal.cluster,
         inspector: {
           ...inspector,
-          [step](...given: [string, never]) {
+          [step](path: string) {
             mortal[how]();
-            return inspector[step](...given);
+            return inspector[step](path);
           },
         },
       }),
@@ -421,7 +471,7 @@ describe('a driver that loses its task', () => {
       (store: EngineParts['store'], task: Task) => store.transfer('node-1', 'node-9', [task]),
     ],
     ['and does not know how it went', () => Promise.reject(new Error('no connection'))],
-  ])('while it stores the video, %s, announces nothing, and leaves both copies', async (_how, happens) => {
+  ])('while it stores the video, %s, announces nothing, and leaves the copy', async (_how, happens) => {
     const mortal = alone();
     const stored = Promise.withResolvers<void>();
     const world = await createWorld({
@@ -452,7 +502,7 @@ describe('a driver that loses its task', () => {
     expect(announced).not.toContain('succeeded');
     expect(await world.ledger(id)).toEqual({ hold: 400_000 });
     expect(world.upstream.count('discard')).toBe(0);
-    expect(await Array.fromAsync(world.storage.list())).toHaveLength(2);
+    expect(await Array.fromAsync(world.storage.list())).toHaveLength(1);
     const next = await world.crash({});
     await expectWhole(next, id);
     expect(offsets(next)).toEqual([0]);
@@ -465,9 +515,9 @@ describe('a driver that loses its task', () => {
       parts: ({ inspector }) => ({
         inspector: {
           ...inspector,
-          async poster(...given) {
+          async probe(...given) {
             drained ??= world.engine.drain(10_000);
-            return inspector.poster(...given);
+            return inspector.probe(...given);
           },
         },
       }),
@@ -530,8 +580,8 @@ describe('a video in the storage', () => {
     const { id } = await world.submit();
     const { result } = await world.ends(id);
     expect(rows).toEqual([
-      ['poster', 'pending', undefined, undefined],
       ['video', 'pending', result?.bytes, result?.sha256],
+      ['poster', 'pending', undefined, undefined],
     ]);
   });
 

@@ -361,7 +361,7 @@ describe('the polls of an account', () => {
   ])('do not take over %s of a list that lags behind', async (_what, stale, known, progress) => {
     const { tasks, batch, calls, advance, polled } = await twoInABatch();
     tasks[1].task = { ...tasks[1].task, ...known };
-    tasks[1].tracked = { ...newTrackedJob(momentAt(0), undefined), progress };
+    tasks[1].tracked = { ...newTrackedJob(momentAt(0), undefined, momentAt(0)), progress };
     await batch.answer(stale);
     expect(polled()).toEqual([stale, 'nothing yet']);
     await advance(1000);

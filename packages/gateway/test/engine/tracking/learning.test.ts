@@ -121,6 +121,43 @@ it('reads nothing of other nodes where there are none', async () => {
   expect(store.reads).toBe(1);
 });
 
+it('knows what other nodes have stored by now before tasks of theirs are planned', async () => {
+  const { store } = estimateStore();
+  const [node, other] = [nodeOn(store), nodeOn(store)];
+  await node.learning.start();
+  other.learn(20, 30_000);
+  await other.learning.stop();
+  await Promise.all([node.learning.current(), node.learning.current()]);
+  expect(node.samples()).toBeGreaterThan(18);
+  expect(store.reads).toBe(2);
+});
+
+it('does not read again before that without other nodes', async () => {
+  const { store } = estimateStore();
+  const node = nodeOn(store, { shared: false });
+  await node.learning.start();
+  await node.learning.current();
+  expect(store.reads).toBe(1);
+});
+
+it('reads after a minute what it could not read at the start, also without other nodes', async () => {
+  const { store } = estimateStore();
+  const before = nodeOn(store, { shared: false });
+  before.learn(20, 30_000);
+  await before.learning.stop();
+  store.failing = true;
+  const node = nodeOn(store, { shared: false });
+  await node.learning.start();
+  store.failing = false;
+  await node.pass(59_999);
+  node.learning.used();
+  await node.pass(1);
+  expect(node.samples()).toBe(0);
+  node.learning.used();
+  await node.pass(0);
+  expect(node.samples()).toBeGreaterThan(18);
+});
+
 it('goes on without the store, and stores everything once it works again', async () => {
   const { store, rows } = estimateStore();
   store.failing = true;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type ActiveTask, leaveUpstream, newActiveTask } from '../../../src/engine/activeTask.ts';
+import { urgencyOf } from '../../../src/engine/tracking/trackedJob.ts';
 import { createTracker } from '../../../src/engine/tracking/tracker.ts';
 import { createAccountState } from '../../../src/limits/account.ts';
 import { localAccount } from '../../../src/limits/local.ts';
@@ -113,6 +114,22 @@ function follow(
 const between = (list: readonly number[], from: number, to: number) =>
   list.filter((at) => at >= from && at < to).length;
 
+describe('of a hundred jobs that were submitted together', () => {
+  it('the first to end do not say that all end so soon', () => {
+    const world = tracking();
+    const jobs = Array.from({ length: 100 }, () => world.submitted());
+    for (const job of jobs) world.plan(job);
+    const remaining = () => world.plan(jobs.at(-1) as ActiveTask).remainingMs;
+    const before = remaining();
+    for (let ended = 0; ended < 5; ended++) {
+      world.pass(5 * SECOND);
+      world.answer(jobs[ended] as ActiveTask, DONE);
+      for (const job of jobs.slice(ended + 1)) world.answer(job, WORKING);
+    }
+    expect(remaining()).toBeGreaterThan(0.7 * before);
+  });
+});
+
 describe('the polls of a job alone on its account', () => {
   it('begin soon, in case that it fails at once, and are about a second apart when it may end', () => {
     const { polls } = follow(tracking(), 200 * SECOND);
@@ -133,8 +150,9 @@ describe('the polls of a job alone on its account', () => {
   });
 
   it('become dense when the upstream says that it is nearly done, however early', () => {
-    const ends = Array.from({ length: 20 }, (_, n) => (36 + n / 2) * SECOND);
-    /** The mean delay of jobs that end within a third of the typical time. */
+    // Over as much time as is between two polls of jobs that tell no percentage: their delay is by chance otherwise.
+    const ends = Array.from({ length: 20 }, (_, n) => (36 + 1.5 * n) * SECOND);
+    /** The delay of jobs that end within half of the typical time. */
     const delay = (answer?: (endMs: number) => (ageMs: number) => Answer) =>
       ends.reduce(
         (sum, end) => sum + follow(tracking({ tracking: 'frugal' }), end, answer?.(end)).delayMs,
@@ -162,8 +180,7 @@ describe('what a client is told', () => {
     const first = world.plan(active);
     expect(first.remainingMs).toBeGreaterThan(120 * SECOND);
     expect(first.remainingMs).toBeLessThan(180 * SECOND);
-    expect(first.lookInMs).toBeGreaterThan(30 * SECOND);
-    expect(first.lookInMs).toBeLessThan(first.remainingMs);
+    expect(first.lookInMs).toBe(15 * SECOND);
     world.pass(150 * SECOND);
     world.answer(active, { ...WORKING, pollAfterMs: 60 * SECOND });
     const late = world.plan(active);
@@ -248,6 +265,17 @@ describe('many jobs on one account', () => {
     const jobs = Array.from({ length: 300 }, () => world.submitted());
     world.pass(140 * SECOND);
     expect(wantedBy(world, jobs)).toBeLessThan(8);
+  });
+
+  it('ask for as much as a page really answers, where one request cannot be about any jobs', () => {
+    const provider = { pollMany: async () => new Map<string, Answer>(), chooseJobs: () => [] };
+    const world = tracking({ limits: { pollBatch: 100 }, provider });
+    for (let page = 0; page < 200; page++) world.tracker.batched(world.state, 10, 0);
+    const jobs = Array.from({ length: 300 }, () => world.submitted());
+    world.pass(140 * SECOND);
+    const wanted = wantedBy(world, jobs);
+    expect(wanted).toBeGreaterThan(35);
+    expect(wanted).toBeLessThan(70);
   });
 
   it('ask for less after polls were refused, and for as much as before after minutes without a refusal', () => {
@@ -362,5 +390,25 @@ describe('callbacks', () => {
     world.tracker.told('one', 'another job', undefined);
     world.tracker.told('another account', 'job', undefined);
     expect(world.timers.now()).toBe(START_OF_TIME);
+  });
+});
+
+describe('a job whose poll is due while the account has none left', () => {
+  it('becomes as urgent as the delay that has built up, though hardly any ended at its first gap', () => {
+    const world = tracking();
+    const { tracker, timers, state } = world;
+    for (let n = 0; n < 60; n++) follow(world, (90 + 2 * n) * SECOND);
+    const active = world.submitted();
+    const { pollInMs } = world.plan(active);
+    const delay = () => urgencyOf(active.tracked, timers.monotonic()) ** 2;
+    world.pass(1.4 * pollInMs);
+    expect(tracker.weighAgain(active, state)).toBe(false);
+    world.pass(300 * SECOND - 1.4 * pollInMs);
+    expect(delay()).toBeLessThan(15 * SECOND);
+    expect(tracker.weighAgain(active, state)).toBe(true);
+    // Such jobs ended 150 s ago on average.
+    expect(delay()).toBeGreaterThan(130 * SECOND);
+    expect(delay()).toBeLessThan(170 * SECOND);
+    expect(tracker.weighAgain(active, state)).toBe(false);
   });
 });

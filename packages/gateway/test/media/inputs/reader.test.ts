@@ -1,17 +1,24 @@
+import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { createCanvas } from '@napi-rs/canvas';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { DraftReference } from '../../../src/catalogue/validate/references.ts';
 import type { DraftRequest } from '../../../src/catalogue/validate/request.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
-import { createInputReader, type InputReader, type InputRow } from '../../../src/media/inputs/reader.ts';
+import { refusedVideo } from '../../../src/media/inputs/clips.ts';
+import { drawFitting } from '../../../src/media/inputs/fit.ts';
+import { createInputReader, type InputReader } from '../../../src/media/inputs/reader.ts';
+import type { InputRow } from '../../../src/media/inputs/rows.ts';
 import { inspectImage } from '../../../src/media/inspect/image.ts';
+import { probeAudio, probeVideo } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
 import { createGuardedFetch } from '../../../src/net/guardedFetch.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { OnetakeError } from '../../../src/tasks/errors.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
+import { check } from '../../catalogue/builtIn.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { serve } from '../../support/servers/httpServer.ts';
@@ -33,6 +40,8 @@ const WEBP = draw().toBuffer('image/webp');
 /** A complete GIF of one pixel. */
 const GIF = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
 const MAX_BYTES = 10_000;
+/** It takes images of any size. */
+const { model: PREVIEW } = check({});
 const NEVER = new AbortController().signal;
 
 const dataUrl = (bytes: Buffer, type = 'image/png') => `data:${type};base64,${bytes.toString('base64')}`;
@@ -43,10 +52,20 @@ async function world({ fetchAllMs }: { fetchAllMs?: number } = {}) {
   onTestFinished(() => store.close());
   const storage = createFileStorage({ root: join(dir, 'media') });
   const rows = new Map<string, InputRow>();
+  /** Paths of the videos of finished tasks, by task. */
+  const own = new Map<string, string>();
   const inputs = createInputReader({
     guardedFetch: createGuardedFetch({ allowHosts: ['127.0.0.1'], timeoutMs: 60_000 }),
     storage,
     inspectImage: (path) => inspectImage(native, path),
+    drawFitting: (input) => drawFitting(native, input),
+    probeVideo: (path) => probeVideo(native, path),
+    probeAudio: (path) => probeAudio(native, path),
+    openVideo: async (taskId, _project, field) => {
+      const path = own.get(taskId);
+      if (path === undefined) throw refusedVideo(field, 'names no video of your project.');
+      return createReadStream(path);
+    },
     store: {
       async putMedia(written) {
         for (const row of written) rows.set(row.id, row);
@@ -57,22 +76,25 @@ async function world({ fetchAllMs }: { fetchAllMs?: number } = {}) {
         await store.removeMedia(ids);
       },
     },
+    hasLinks: false,
     clock: { now: () => START_OF_TIME },
     maxBytes: MAX_BYTES,
     ...(fetchAllMs === undefined ? {} : { fetchAllMs }),
   });
   /** Files of inputs, complete or not. */
   const files = () => readdir(join(dir, 'media', 'input')).catch(() => []);
-  return { inputs, storage, store, rows, files };
+  return { inputs, storage, store, rows, files, own };
 }
 
-const draft = (images: Partial<DraftRequest>): { draft: DraftRequest } => ({
+const draft = (images: Partial<DraftRequest>) => ({
+  model: PREVIEW,
+  imageFit: 'error' as const,
   draft: {
-    model: 'test-model',
+    model: PREVIEW.id,
     prompt: 'a paper boat',
     duration: 4,
-    resolution: '720p',
-    aspectRatio: '16:9',
+    resolution: '720p' as const,
+    aspectRatio: '16:9' as const,
     width: 1280,
     height: 720,
     ...images,
@@ -86,6 +108,10 @@ async function refusalOf(inputs: InputReader, images: Partial<DraftRequest>): Pr
   // It was just checked to be one.
   return error as OnetakeError;
 }
+
+/** Reference images, named as in the short form. */
+const images = (...given: readonly string[]): readonly DraftReference[] =>
+  given.map((one, index) => ({ type: 'image', field: `reference_images[${index}]`, from: { given: one } }));
 
 const give =
   (body: Buffer, headers: Record<string, string> = {}): RequestListener =>
@@ -160,15 +186,15 @@ describe('an image', () => {
         seed: 7,
         image: dataUrl(PNG),
         lastFrame: dataUrl(JPEG),
-        referenceImages: [server.origin, dataUrl(PNG), dataUrl(JPEG)],
+        references: images(server.origin, dataUrl(PNG), dataUrl(JPEG)),
       }),
       'project',
       NEVER,
     );
-    const types = (refs: VideoRequest['referenceImages']) => refs?.map(({ contentType }) => contentType);
+    const types = (refs: VideoRequest['references']) => refs?.map(({ input }) => input.contentType);
     expect(request).toMatchObject({ seed: 7, image: { contentType: 'image/png' } });
     expect(request.lastFrame?.contentType).toBe('image/jpeg');
-    expect(types(request.referenceImages)).toEqual(['image/webp', 'image/png', 'image/jpeg']);
+    expect(types(request.references)).toEqual(['image/webp', 'image/png', 'image/jpeg']);
     expect(media).toHaveLength(5);
     expect(await files()).toHaveLength(5);
   });
@@ -176,7 +202,8 @@ describe('an image', () => {
   it('is optional', async () => {
     const { inputs } = await world();
     const checked = draft({});
-    expect(await inputs.readAll(checked, 'project', NEVER)).toEqual({ request: checked.draft, media: [] });
+    const read = await inputs.readAll(checked, 'project', NEVER);
+    expect(read).toEqual({ request: checked.draft, media: [], notes: [] });
   });
 });
 
@@ -254,7 +281,7 @@ describe('a wrong image is refused with the field and what to do, and leaves not
     const error = await refusalOf(inputs, {
       image: dataUrl(PNG),
       lastFrame: dataUrl(JPEG),
-      referenceImages: [endless.origin, dataUrl(PNG), dataUrl(GIF)],
+      references: images(endless.origin, dataUrl(PNG), dataUrl(GIF)),
     });
     expect(error.message).toMatch(/^reference_images\[2\]: .*image\/gif/);
     expect(error.details.param).toBe('reference_images[2]');
@@ -278,6 +305,10 @@ it('an internal failure is not blamed on the caller, and leaves nothing behind',
     inspectImage: async () => {
       throw new Error('the decoder crashed');
     },
+    drawFitting: (input) => drawFitting(native, input),
+    probeVideo: () => Promise.reject(new Error('not reached')),
+    probeAudio: () => Promise.reject(new Error('not reached')),
+    openVideo: () => Promise.reject(new Error('not reached')),
     store: {
       putMedia: async (written) => {
         for (const row of written) rows.set(row.id, row);
@@ -286,6 +317,7 @@ it('an internal failure is not blamed on the caller, and leaves nothing behind',
         for (const id of ids) rows.delete(id);
       },
     },
+    hasLinks: false,
     clock: { now: () => START_OF_TIME },
   });
   await expect(inputs.readAll(draft({ image: dataUrl(PNG) }), 'project', NEVER)).rejects.toThrow(
@@ -372,8 +404,8 @@ describe('images at other hosts', () => {
   it('share one time limit, which includes the wait for a place', async () => {
     const { inputs, rows } = await world({ fetchAllMs: 100 });
     const silent = await silentHost();
-    const images = Array.from({ length: 6 }, () => silent.origin);
-    const reading = inputs.readAll(draft({ referenceImages: images }), 'project', NEVER);
+    const origins = Array.from({ length: 6 }, () => silent.origin);
+    const reading = inputs.readAll(draft({ references: images(...origins) }), 'project', NEVER);
     await expect(reading).rejects.toMatchObject({ status: 400, message: /within 0.1 seconds/ });
     expect(rows.size).toBe(0);
   });

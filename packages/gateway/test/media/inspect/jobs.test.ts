@@ -8,9 +8,10 @@ import { run as makePoster } from '../../../src/media/inspect/poster.job.ts';
 import { run as probe } from '../../../src/media/inspect/probe.job.ts';
 import { run as remux } from '../../../src/media/inspect/remux.job.ts';
 import * as video from '../../../src/media/inspect/video.ts';
-import type { NativePool, RunOptions } from '../../../src/native/pool.ts';
+import { createNativePool, type NativePool, type RunOptions } from '../../../src/native/pool.ts';
 import { makeVideo } from '../../support/makeVideo.ts';
 import { LISTS_OPEN_FILES, openFilesIn } from '../../support/openFiles.ts';
+import { childrenOfThis, tellsChildren } from '../../support/processes/nativeChildren.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 async function aVideo() {
@@ -41,11 +42,23 @@ it('every job has a time limit', async () => {
       return { ok: true };
     },
   } as unknown as NativePool;
+  await video.prepareProbe(native);
   await video.probeVideo(native, path);
   await video.makePoster(native, path, outPath);
   await video.remuxVideo(native, path, outPath);
   await inspectImage(native, path);
-  expect(limits).toEqual([1, 2, 3, 4].map(() => expect.any(Number)));
+  expect(limits).toEqual([1, 2, 3, 4, 5].map(() => expect.any(Number)));
+});
+
+it.runIf(tellsChildren)('a prepared probe runs in the child that is there', async () => {
+  const native = createNativePool({ concurrency: 2 });
+  onTestFinished(() => native.close());
+  await video.prepareProbe(native);
+  const [child, ...others] = childrenOfThis();
+  expect([child, others]).toEqual([expect.any(Number), []]);
+  const { path } = await aVideo();
+  expect(await video.probeVideo(native, path)).toMatchObject({ ok: true });
+  expect(childrenOfThis()).toEqual([child]);
 });
 
 it('a packet that cannot be read is damage of the video, unless the machine is at fault', async () => {

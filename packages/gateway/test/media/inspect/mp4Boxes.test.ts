@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { checkMp4Boxes } from '../../../src/media/inspect/mp4Boxes.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
-async function verdict(...parts: Buffer[]) {
+async function checked(...parts: Buffer[]) {
   const path = join(await tempFolder(), 'boxes.mp4');
   await writeFile(path, Buffer.concat(parts));
   const file = await open(path);
@@ -64,5 +64,37 @@ it.each<[string, Buffer[], string]>([
   ['another kind of file', [Buffer.from('\x1aE\xdf\xa3 and more of it', 'latin1')], 'not_mp4'],
   ['less than a header', [Buffer.from('ftyp')], 'not_mp4'],
 ])('%s', async (_what, parts, expected) => {
-  expect(await verdict(...parts)).toBe(expected);
+  expect((await checked(...parts)).verdict).toBe(expected);
+});
+
+/** A `uuid` box with content credentials, as C2PA 2.x describes it. */
+function credentials(purpose: string, type = 'd8fec3d61b0e483c92975828877ec481', header = box('uuid', 8)) {
+  const content = Buffer.concat([
+    Buffer.from(type, 'hex'),
+    Buffer.alloc(4),
+    Buffer.from(`${purpose}\0`, 'latin1'),
+    Buffer.alloc(80),
+  ]);
+  const bytes = Buffer.concat([header, content]);
+  if (header.length === 8) bytes.writeUInt32BE(bytes.length, 0);
+  else bytes.writeBigUInt64BE(BigInt(bytes.length), 8);
+  return bytes;
+}
+
+it.each<[string, Buffer[], boolean]>([
+  ['none', [FTYP, MOOV], false],
+  ['a manifest before the index', [FTYP, credentials('manifest'), MOOV], true],
+  ['a manifest at the end', [FTYP, MOOV, credentials('manifest')], true],
+  ['an update of a manifest', [FTYP, credentials('update'), MOOV], true],
+  [
+    'a manifest with a 64-bit length',
+    [FTYP, credentials('manifest', undefined, longBox('uuid', 16)), MOOV],
+    true,
+  ],
+  ['hashes of fragments alone', [FTYP, credentials('merkle'), MOOV], false],
+  ['a manifest and hashes', [FTYP, credentials('manifest'), MOOV, credentials('merkle')], true],
+  ['a box of another kind', [FTYP, credentials('manifest', 'be7acfcb97a942e89c71999491e3afac'), MOOV], false],
+  ['a box that ends early', [FTYP, MOOV, box('uuid', 12)], false],
+])('content credentials: %s', async (_what, parts, expected) => {
+  expect(await checked(...parts)).toEqual({ verdict: 'whole', hasCredentials: expected });
 });

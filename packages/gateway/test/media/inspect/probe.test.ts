@@ -118,7 +118,7 @@ describe('a truncated video is detected', () => {
     expect(verdict).toMatchObject({
       ok: false,
       problem: 'truncated',
-      detail: 'the video stream has no packets',
+      detail: 'the stream has no packets',
     });
   });
 

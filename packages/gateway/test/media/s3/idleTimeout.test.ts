@@ -46,6 +46,15 @@ describe('a stream with an idle timeout', () => {
     await expect(reading).rejects.toThrow('sent nothing for 1 second');
   });
 
+  it('keeps an error for a reader that comes later', async () => {
+    const body = new PassThrough();
+    const stream = withIdleTimeout(body, 1000);
+    body.destroy(new Error('ECONNRESET'));
+    // Without anybody who listens, an error ends the process.
+    await turn();
+    await expect(readAll(stream)).rejects.toThrow('broke off');
+  });
+
   it('waits for ever for a reader that has paused', async () => {
     const body = new PassThrough();
     const stream = withIdleTimeout(body, 1000);

@@ -211,14 +211,20 @@ describe('a package that is not in the table', () => {
     });
   });
 
-  it('that returns too long an operation leaves the outcome unknown, and nothing is stored', async () => {
+  it('that returns a long operation gets all of it back', async () => {
+    const operation = { token: 'x'.repeat(10_000) };
+    const polled: unknown[] = [];
     const provider = await bridgeTo(() => ({
-      doStart: async () => ({ ...started, operation: { token: 'x'.repeat(10_000) } }),
-      doStatus: async () => ({ status: 'pending', response }),
+      doStart: async () => ({ ...started, operation }),
+      async doStatus(options) {
+        polled.push(options.operation);
+        return { status: 'pending', response };
+      },
     }));
-    await expect(provider.submit(starting('xai'), sending(soon()))).rejects.toMatchObject({
-      created: 'unknown',
-    });
+    const job = starting('xai');
+    const { upstreamId } = await provider.submit(job, sending(soon()));
+    await provider.poll(handleOf(job, upstreamId), soon());
+    expect(polled).toEqual([operation]);
   });
 
   it('logs parameters that it dropped', async () => {

@@ -1,4 +1,5 @@
 import { aiSdkDefinition } from '../../../src/providers/aiSdk/definition.ts';
+import { modelsAt } from '../contract/fixture.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { NAMES, openWith, SERVICES, startWorld } from './world.ts';
@@ -6,6 +7,7 @@ import { NAMES, openWith, SERVICES, startWorld } from './world.ts';
 for (const name of NAMES) {
   describeProviderContract({
     name: `the AI SDK bridge to ${name}`,
+    models: modelsAt(name),
     abilities: aiSdkDefinition.abilities[name],
     startTwice: 'two_jobs',
     async create(openHttp) {

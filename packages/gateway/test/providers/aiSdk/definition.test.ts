@@ -103,21 +103,26 @@ describe('accounts of the AI SDK bridge', () => {
       /^accounts\.a\.headers\.x-a: has a line break/,
     ],
     [{ package: '@ai-sdk/xai', api_key: 'plain' }, /accounts\.a\.api_key: must be \{env: NAME\}/],
+    [
+      { package: '@ai-sdk/nobody-has-this', factory: 'createNobody', api_key: { env: 'XAI_API_KEY' } },
+      /^accounts\.a: .*npm install @ai-sdk\/nobody-has-this/,
+    ],
   ])('%j is refused with a reason', (members, message) => {
     const { problems } = read(ENV, { a: { provider: 'ai-sdk', ...members } });
     expect(problems.join('\n')).toMatch(message);
   });
 
-  it('as documented are taken, but for the package that must be installed first', () => {
+  it('as documented are taken', () => {
     const document = readFileSync(
       new URL('../../../../../docs/providers/ai-sdk.md', import.meta.url),
       'utf8',
     );
     const [, yaml = ''] = /```yaml\n([^`]+)```/.exec(document) ?? [];
-    const { accounts, problems } = read({ ...ENV, LUMA_API_KEY: 'k5' }, parse(yaml).accounts);
-    expect(accounts.map(({ id }) => id)).toEqual(expect.arrayContaining(['grok', 'my-replicate']));
-    // Everything else about it is right, although it has no base URL.
-    expect(problems).toEqual([expect.stringMatching(/^accounts\.elsewhere: .*npm install @ai-sdk\/luma/)]);
+    const { accounts, problems } = read({ ...ENV, AI_GATEWAY_API_KEY: 'k5' }, parse(yaml).accounts);
+    expect(accounts.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['grok', 'my-replicate', 'elsewhere']),
+    );
+    expect(problems).toEqual([]);
   });
 
   it('of the environment cannot have a name that the file uses for another account', () => {

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import type { VideoRequest } from '../../../src/tasks/request.ts';
+import type { UpstreamRequest } from '../../../src/catalogue/upstream.ts';
+import { imageReferences } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
-import { anImage, openWith, type Service, soon, starting } from './world.ts';
+import { anImage, openWith, type Service, soon, starting, startWorld } from './world.ts';
 
 const KEY = 'key-of-the-account';
 const PNG = 'data:image/png;base64,';
@@ -39,7 +40,7 @@ interface Sent {
 /** What one submission sends. */
 async function sent(
   service: Service,
-  change: Partial<VideoRequest> & { upstreamModel?: string },
+  change: Partial<UpstreamRequest> & { upstreamModel?: string },
 ): Promise<Sent> {
   const { env, answer } = SPOKEN[service];
   const arrived = Promise.withResolvers<{ request: IncomingMessage; body: string }>();
@@ -90,7 +91,10 @@ describe('on the wire', () => {
   });
 
   it('xAI gets reference images in a member of their own', async () => {
-    const { body } = await sent('xai', { ...ALL, referenceImages: [anImage('one'), anImage('two')] });
+    const { body } = await sent('xai', {
+      ...ALL,
+      references: imageReferences(anImage('one'), anImage('two')),
+    });
     expect(body).toMatchObject({
       reference_images: [{ url: PNG + base64('one') }, { url: PNG + base64('two') }],
     });
@@ -131,7 +135,7 @@ describe('on the wire', () => {
     const { body } = await sent('minimax', {
       ...ALL,
       upstreamModel: 'MiniMax-H3',
-      referenceImages: [anImage('one')],
+      references: imageReferences(anImage('one')),
     });
     expect(body).toMatchObject({ ratio: '9:16', content: [{}, { role: 'reference_image' }] });
   });
@@ -190,35 +194,91 @@ describe('on the wire', () => {
     });
   });
 
-  it("a caller's own options are sent, but never those that determine the price or where results are stored", async () => {
+  it.each([
+    ['number', 6],
+    ['text', '6'],
+    ['seconds', '6s'],
+  ] as const)('fal gets seconds as the model spells them: %s', async (form, duration) => {
+    const { body } = await sent('fal', { ...ALL, inputs: { duration: { form } } });
+    expect(body).toMatchObject({ duration });
+  });
+
+  it('a model of fal has names of its own, and gets no input that it does not have', async () => {
+    const inputs = {
+      duration: { form: 'text' },
+      resolution: false,
+      aspectRatio: { unless: 'image' },
+      image: { name: 'start_image_url' },
+      lastFrame: { name: 'end_image_url' },
+      promptExtend: { name: 'enable_prompt_expansion' },
+    } as const;
+    const kling = { ...ALL, upstreamModel: 'fal-ai/kling-video/v3/pro/image-to-video', inputs };
+    const frames = { image: anImage('first'), lastFrame: anImage('last') };
+    expect((await sent('fal', { ...kling, ...frames, promptExtend: false })).body).toEqual({
+      prompt: 'a paper boat',
+      duration: '6',
+      start_image_url: PNG + base64('first'),
+      end_image_url: PNG + base64('last'),
+      enable_prompt_expansion: false,
+    });
+    expect((await sent('fal', kling)).body).toEqual({
+      prompt: 'a paper boat',
+      duration: '6',
+      aspect_ratio: '9:16',
+    });
+  });
+
+  it('an app of fal outside fal-ai has its own path', async () => {
+    const { path } = await sent('fal', { ...ALL, upstreamModel: 'bytedance/seedance-2.0/text-to-video' });
+    expect(path).toBe('/bytedance/seedance-2.0/text-to-video');
+  });
+
+  it('a model of Replicate may name its frames, and a caller cannot set its length by that name', async () => {
     const { body } = await sent('replicate', {
       ...ALL,
-      generateAudio: false,
-      providerOptions: {
-        fps: 24,
-        duration: 60,
-        resolution: '1080p',
-        generate_audio: true,
-        webhook: 'http://example.com',
-      },
+      inputs: { image: { name: 'start_image' }, duration: { name: 'num_seconds' } },
+      image: anImage('first'),
     });
+    expect(body).toMatchObject({ input: { start_image: PNG + base64('first'), num_seconds: 6 } });
+    expect(JSON.stringify(body)).not.toMatch(/"(?:image|duration)"/);
+    const { provider } = await startWorld('replicate');
+    const { request, upstreamModel } = starting('replicate', {
+      ...ALL,
+      inputs: { image: { name: 'start_image' }, duration: { name: 'num_seconds' } },
+      image: anImage('first'),
+      providerOptions: { num_seconds: 60, start_image: 'u' },
+    });
+    expect(await provider.refusedOptions(request, upstreamModel)).toEqual(['num_seconds', 'start_image']);
+  });
+
+  it("a caller's own options are sent", async () => {
+    const { body } = await sent('replicate', { ...ALL, generateAudio: false, providerOptions: { fps: 24 } });
     expect(body).toMatchObject({
       input: { fps: 24, duration: 6, resolution: '720p', generate_audio: false },
     });
-    const silent = await sent('fal', {
-      ...ALL,
-      generateAudio: false,
-      providerOptions: { generate_audio: true, duration: '8s' },
-    });
-    expect(silent.body).toMatchObject({ generate_audio: false, duration: '6s' });
-    expect(JSON.stringify(body)).not.toContain('example.com');
-    const other = await sent('xai', {
-      ...ALL,
-      providerOptions: { user: 'u1', model: 'grok-dear', mode: 'edit-video', videoUrl: 'http://example.com' },
-    });
+    const other = await sent('xai', { ...ALL, providerOptions: { user: 'u1' } });
     expect(other).toMatchObject({
       path: '/v1/videos/generations',
       body: { user: 'u1', model: 'grok-imagine-video' },
     });
   });
+
+  it.each<[Service, Record<string, unknown>, string[]]>([
+    [
+      'replicate',
+      { fps: 24, duration: 60, resolution: '1080p', generate_audio: true, webhook: 'http://example.com' },
+      ['duration', 'resolution', 'generate_audio', 'webhook'],
+    ],
+    ['fal', { generate_audio: true, duration: '8s' }, ['generate_audio', 'duration']],
+    ['xai', { user: 'u1', model: 'x', mode: 'edit-video', videoUrl: 'u' }, ['model', 'mode', 'videoUrl']],
+    ['xai', { aspect_ratio: '1:1' }, ['aspect_ratio']],
+    ['minimax', { no_such_option: 1 }, ['no_such_option']],
+  ])(
+    'the options of %s in %j that the gateway decides on, or the package drops, are refused: %j',
+    async (name, providerOptions, refused) => {
+      const { provider } = await startWorld(name);
+      const { request, upstreamModel } = starting(name, { ...ALL, generateAudio: false, providerOptions });
+      expect(await provider.refusedOptions(request, upstreamModel)).toEqual(refused);
+    },
+  );
 });

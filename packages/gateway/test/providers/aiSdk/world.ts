@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { type Simulators, startSimulators } from '@onetake/simulators';
 import { onTestFinished } from 'vitest';
+import type { UpstreamRequest } from '../../../src/catalogue/upstream.ts';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { aiSdkDefinition } from '../../../src/providers/aiSdk/definition.ts';
@@ -31,7 +32,7 @@ export const NAMES = Object.keys(SERVICES) as Service[];
 const LONG_MS = 50 * 60_000;
 
 type Environment = Readonly<Record<string, string>>;
-type Change = Partial<VideoRequest> & { readonly upstreamModel?: string };
+type Change = Partial<UpstreamRequest> & { readonly upstreamModel?: string };
 
 /** The simulator of a service, and the account that its environment variables make. Both end with the test. */
 export interface World {
@@ -49,7 +50,7 @@ export interface World {
 }
 
 export async function startWorld(service: Service, openHttp = openHttpWhile()): Promise<World> {
-  const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });
+  const simulators = await startSimulators({ only: [service], scale: 0.001, keptScale: 0.01, limits: false });
   onTestFinished(() => simulators.close());
   const log: string[] = [];
   const provider = await openWith(service, simulators.environment, log, openHttp);
@@ -77,22 +78,22 @@ export async function openWith(
   log: string[] = [],
   openHttp = openHttpWhile(),
 ): Promise<Provider> {
-  const { provider } = await openAccount(service, env, log, openHttp);
+  const { provider } = await openAccount(service, env, { log, openHttp });
   onTestFinished(() => provider.close());
   return provider;
 }
 
+/** Opens the account of this name, from the environment or from `accounts` of the file. */
 export async function openAccount(
-  service: Service,
+  name: string,
   env: Environment,
-  log: string[] = [],
-  openHttp = openHttpWhile(),
+  { file = {}, log = [] as string[], openHttp = openHttpWhile() } = {},
 ): Promise<OpenedAccount> {
-  const { accounts, problems } = readAccounts({ file: {}, env, definitions: [aiSdkDefinition] });
-  const account = accounts.find(({ id }) => id === service);
-  if (!account) throw new Error(`no account of ${service}: ${problems.join('; ')}`);
+  const { accounts, problems } = readAccounts({ file, env, definitions: [aiSdkDefinition] });
+  const account = accounts.find(({ id }) => id === name);
+  if (!account) throw new Error(`no account of ${name}: ${problems.join('; ')}`);
   return aiSdkDefinition.open(account.account as Parameters<typeof aiSdkDefinition.open>[0], {
-    id: service,
+    id: name,
     log: createLog('debug', { write: (line: string) => void log.push(line) }),
     clock: systemClock,
     callback: undefined,

@@ -99,7 +99,7 @@ describe('a success', () => {
     },
   );
 
-  it('logs the tokens that it cost', async () => {
+  it('logs and tells the tokens that it cost', async () => {
     const lines: string[] = [];
     const { baseUrl } = await scripted(() => ({
       body: {
@@ -110,7 +110,8 @@ describe('a success', () => {
       },
     }));
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
-    await arkAt(baseUrl, { log }).poll(handle('cgt-1'), signal());
+    const answer = await arkAt(baseUrl, { log }).poll(handle('cgt-1'), signal());
+    expect(answer).toMatchObject({ result: { usage: { tokens: 108_900 } } });
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { event: 'upstream.usage_reported', upstreamId: 'cgt-1', tokens: 108_900 },
     ]);

@@ -1,11 +1,13 @@
 import { startSimulators } from '@onetake/simulators';
 import { arkDefinition } from '../../../src/providers/ark/definition.ts';
+import { modelsAt } from '../contract/fixture.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { arkAt, MODEL } from './world.ts';
 
 describeProviderContract({
   name: 'Ark',
+  models: modelsAt('ark', 'volcengine'),
   abilities: arkDefinition.abilities.ark,
   // No idempotency key is documented.
   startTwice: 'two_jobs',

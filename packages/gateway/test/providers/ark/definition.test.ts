@@ -29,8 +29,8 @@ describe('an Ark account', () => {
     expect(account).toMatchObject({
       id: 'ark',
       providerId: 'ark',
-      region: 'volcengine',
-      retiresModels: true,
+      service: 'volcengine',
+      official: true,
       limits: {
         inFlight: 50,
         submitsPerMinute: 180,
@@ -58,9 +58,9 @@ describe('an Ark account', () => {
       'byteplus',
       false,
     ],
-  ])('with %s is at the place that it names', async (_what, env, region, retiresModels) => {
+  ])('with %s is at the place that it names', async (_what, env, service, official) => {
     const [account] = await opened({ ARK_API_KEY: 'k', ...env });
-    expect(account).toMatchObject({ region, retiresModels });
+    expect(account).toMatchObject({ service, official });
   });
 
   it('uses the model names of its region', async () => {

@@ -73,6 +73,63 @@ it('with callbacks, the end of a task is known long before the next poll', async
   expect(gateway.log.join('')).not.toContain(new URL(delivery?.url ?? '').searchParams.get('token'));
 });
 
+it('the video of an earlier task is a reference, which Ark can fetch by a link of the gateway', async () => {
+  const port = String(await freePort());
+  const publicUrl = `http://127.0.0.1:${port}`;
+  const { simulators, gateway } = await world({ ONETAKE_PORT: port, ONETAKE_PUBLIC_URL: publicUrl }, '');
+  const first = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
+  const body = { model: 'seedance-2.0', prompt: 'like Video 1', duration: 4, resolution: '480p' };
+  const references = [{ type: 'video', video_id: first.task_id }];
+  const second = await gateway.finished({ ...body, references });
+  expect(second.status).toBe('succeeded');
+  const [, job] = simulators.upstream('ark').jobs.all();
+  const { links: [link = ''] = [] } = Object(job?.details) as { links?: string[] };
+  expect(link).toMatch(new RegExp(`^${publicUrl}/media/[0-9a-f]{32}\\.mp4\\?expires=\\d+&signature=`));
+  const fetched = await fetch(link);
+  expect(fetched.headers.get('content-type')).toBe('video/mp4');
+  const own = await gateway.call(`/v1/video/generations/${first.task_id}/content`);
+  expect(Buffer.from(await fetched.arrayBuffer()).equals(Buffer.from(await own.arrayBuffer()))).toBe(true);
+  // The seconds of the reference were held and paid.
+  expect(second.usage.cost).toBeGreaterThan(6 * 0.04);
+});
+
+it('the tokens that Ark reports are charged, so that a reference swapped for a longer one is paid', async () => {
+  const quick = `${QUICK_MODEL}\n  seedance-2.0: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
+  const { simulators, gateway } = await world({ ONETAKE_ALLOW_PRIVATE_HOSTS: '127.0.0.1' }, quick);
+  const first = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
+  const body = { model: 'seedance-2.0', prompt: 'like Video 1', duration: 4, resolution: '480p' };
+  // Two seconds were measured. The simulator bills five, as if another video were behind the link by then.
+  const references = [{ type: 'video', url: first.url }];
+  const second = await gateway.finished({ ...body, references });
+  const tokens = Math.floor((864 * 496 * (24 * (4 + 5) + 1)) / 1024);
+  expect(simulators.ledger.jobs()[1]).toMatchObject({ bills: [{ unit: 'tokens', quantity: tokens }] });
+  expect(second.usage.cost).toBeCloseTo((tokens * 28) / 6.5 / 1e6, 5);
+});
+
+it('without a public URL, a video that came without a link is refused before anything is sent', async () => {
+  const { simulators, gateway } = await world();
+  const first = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
+  const references = [{ type: 'video', video_id: first.task_id }];
+  const { status, body } = await gateway.submit({
+    model: 'seedance-2.0',
+    prompt: 'like Video 1',
+    references,
+  });
+  expect(status).toBe(400);
+  expect(body.error).toMatchObject({
+    param: 'references[0]',
+    message: expect.stringMatching(/fetches videos itself; give a public url.*ONETAKE_PUBLIC_URL/),
+  });
+  const foreign = [{ type: 'video', video_id: `video_${'0'.repeat(32)}` }];
+  const unknown = await gateway.submit({
+    model: 'seedance-2.0',
+    prompt: 'like Video 1',
+    references: foreign,
+  });
+  expect(unknown.body.error.message).toMatch(/^references\[0\]: video_id names no video of your project/);
+  expect(simulators.ledger.count({ operation: 'submit' })).toBe(1);
+});
+
 it('an account at BytePlus uses the model names of BytePlus', async () => {
   const simulators = await startSimulators({ only: ['ark-byteplus'], scale: 0.001, limits: false });
   onTestFinished(() => simulators.close());

@@ -5,7 +5,7 @@ import { withoutFlags } from '../../../src/providers/ark/request.ts';
 import type { Job } from '../../../src/providers/provider.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
-import { aRequest } from '../../support/builders.ts';
+import { aRequest, imageReferences } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 import { type Json, scripted } from './scripted.ts';
 import { type ArkOptions, arkAt, arkJob, signal } from './world.ts';
@@ -95,12 +95,98 @@ describe('a request', () => {
       { type: 'image_url', image_url: { url: dataUrl('last') }, role: 'last_frame' },
     ]);
     const references = await posted('doubao-seedance-2-0-260128', {
-      referenceImages: [input('one'), input('two')],
+      references: imageReferences(input('one'), input('two')),
     });
     expect(references.content.slice(1)).toEqual([
       { type: 'image_url', image_url: { url: dataUrl('one') }, role: 'reference_image' },
       { type: 'image_url', image_url: { url: dataUrl('two') }, role: 'reference_image' },
     ]);
+  });
+
+  it('has references of every type in their order: images and sounds as bytes, videos by link', async () => {
+    const clip = { ...input('clip'), contentType: 'video/mp4', duration: 5, fps: 24 };
+    const sound = { mediaId: 'song', contentType: 'audio/mpeg', bytes: 3, duration: 5 };
+    const references: VideoRequest['references'] = [
+      { type: 'video', input: { ...clip, mediaId: 'theirs', sourceUrl: 'https://example.com/a.mp4' } },
+      { type: 'image', input: input('one') },
+      { type: 'video', input: clip },
+      { type: 'audio', input: sound },
+    ];
+    const linkTo: Job['linkTo'] = ({ mediaId }) => `https://gateway.example/media/${mediaId}.mp4`;
+    const { content, ratio, duration, ...body } = await posted(
+      'doubao-seedance-2-0-260128',
+      { references, aspectRatio: '1:1', duration: 6 },
+      { job: { linkTo } },
+    );
+    expect(content.slice(1)).toEqual([
+      // Its seconds are billed as they were measured, so it is the file that was measured, and not what is now behind the caller's link.
+      {
+        type: 'video_url',
+        video_url: { url: 'https://gateway.example/media/theirs.mp4' },
+        role: 'reference_video',
+      },
+      { type: 'image_url', image_url: { url: dataUrl('one') }, role: 'reference_image' },
+      {
+        type: 'video_url',
+        video_url: { url: 'https://gateway.example/media/clip.mp4' },
+        role: 'reference_video',
+      },
+      {
+        type: 'audio_url',
+        audio_url: { url: `data:audio/mpeg;base64,${Buffer.from('song').toString('base64')}` },
+        role: 'reference_audio',
+      },
+    ]);
+    expect({ ratio, duration }).toEqual({ ratio: '1:1', duration: 6 });
+    expect(body).not.toHaveProperty('omni_reference_task_type');
+  });
+
+  it('with more bytes than a body may have gives links, where there are any', async () => {
+    const large = { ...input('one'), bytes: 30_000_000 };
+    const { content } = await posted('doubao-seedance-2-5-260628', {
+      references: imageReferences(large, { ...large, sourceUrl: 'https://example.com/two.png' }),
+    });
+    expect(content[1].image_url.url).toBe(dataUrl('one'));
+    expect(content[2].image_url.url).toBe('https://example.com/two.png');
+  });
+
+  it('is not sent without a link to a video', async () => {
+    const upstream = await scripted(() => ({ body: { id: 'cgt-1' } }));
+    const clip = { ...input('clip'), contentType: 'video/mp4', duration: 5, fps: 24 };
+    const job = arkJob({ request: aRequest({ references: [{ type: 'video', input: clip }] }) });
+    await expect(arkAt(upstream.baseUrl).submit(job, sending(signal()))).rejects.toMatchObject({
+      reason: 'invalid_request',
+      created: 'no',
+      message: /give the input by a public url/,
+    });
+    expect(upstream.received).toEqual([]);
+  });
+
+  it.each([
+    ['source', 'edit', -1],
+    ['first_clip', 'extend', 8],
+  ])('with a reference of role %s is of the type %s', async (role, type, duration) => {
+    const clip = {
+      ...input('clip'),
+      contentType: 'video/mp4',
+      duration: 7.2,
+      fps: 24,
+      sourceUrl: 'https://a.b/c',
+    };
+    const body = await posted('doubao-seedance-2-5-260628', {
+      references: [{ type: 'video', role, input: clip }],
+      duration: 8,
+      aspectRatio: '1:1',
+      ...(type === 'edit' ? { autoDuration: true } : {}),
+    });
+    expect(body).toMatchObject({ omni_reference_task_type: type, ratio: 'adaptive', duration });
+    expect(body.content[1]).toMatchObject({ role: 'reference_video' });
+  });
+
+  it('lets the model decide on the duration', async () => {
+    expect(await posted('doubao-seedance-2-0-260128', { duration: 15, autoDuration: true })).toMatchObject({
+      duration: -1,
+    });
   });
 
   it('takes the ratio from a first frame for 2.5, and not for other models', async () => {
@@ -116,35 +202,28 @@ describe('a request', () => {
     expect(body.callback_url).toBe('https://video.example.com/callbacks/ark?token=abc-_1');
   });
 
-  it('takes raw parameters from the caller, but none that change the price', async () => {
-    const body = await posted('doubao-seedance-2-0-260128', {
-      duration: 5,
-      resolution: '480p',
-      providerOptions: {
-        return_last_frame: true,
-        priority: 3,
-        model: 'doubao-seedance-2-5-260628',
-        content: [{ type: 'text', text: 'a boat --rs 4k' }],
-        callback_url: 'https://elsewhere.example.com',
-        resolution: '4k',
-        duration: 15,
-        frames: 289,
-        generate_audio: true,
-        draft: true,
-        output_format: 'mov',
-      },
-    });
-    expect(body).toMatchObject({
-      return_last_frame: true,
-      priority: 3,
-      model: 'doubao-seedance-2-0-260128',
-      resolution: '480p',
-      duration: 5,
-      content: [{ type: 'text', text: 'a paper boat' }],
-    });
-    for (const name of ['callback_url', 'generate_audio', 'frames', 'draft', 'output_format']) {
-      expect(body).not.toHaveProperty(name);
-    }
+  it('takes raw parameters from the caller', async () => {
+    const providerOptions = { return_last_frame: true, priority: 3, execution_expires_after: 7200 };
+    const body = await posted('doubao-seedance-2-0-260128', { providerOptions });
+    expect(body).toMatchObject(providerOptions);
+  });
+
+  it('takes no raw parameters that change the price, the file or what a field says', () => {
+    const provider = arkAt('http://127.0.0.1:1');
+    const refused = {
+      model: 'doubao-seedance-2-5-260628',
+      content: [{ type: 'text', text: 'a boat --rs 4k' }],
+      callback_url: 'https://elsewhere.example.com',
+      resolution: '4k',
+      duration: 15,
+      frames: 289,
+      generate_audio: true,
+      draft: true,
+      output_format: 'mov',
+      seed: 1,
+    };
+    const request = aRequest({ seed: 2, providerOptions: { ...refused, priority: 3 } });
+    expect(provider.refusedOptions(request, 'doubao-seedance-2-0-260128')).toEqual(Object.keys(refused));
   });
 
   it('has the correlation marker of its attempt and never the default', async () => {

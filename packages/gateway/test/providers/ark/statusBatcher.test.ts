@@ -81,6 +81,23 @@ describe('a few polls', () => {
 });
 
 describe('a share of the queries', () => {
+  it('are answered with the next list but one, if they are as many as the account allows', async () => {
+    const waits: number[] = [];
+    const every = 1000 / 20;
+    for (let poll = 0; poll < 20 * 60; poll++) {
+      const at = timers.now();
+      void batcher
+        .many(ids(batcher.jobsPerPoll, 1000 * poll), signal())
+        .then(() => waits.push(timers.now() - at));
+      await move(every);
+    }
+    expect(batcher.jobsPerPoll).toBe(8);
+    expect(waits.length).toBeGreaterThan(20 * 57);
+    expect(Math.max(...waits)).toBeLessThan(2300);
+    // One query is not so many jobs, where an operator says so.
+    expect(createBatcher({ queriesPerSecond: 1000 }).jobsPerPoll).toBe(1);
+  });
+
   it('is not exceeded', async () => {
     batcher = createBatcher({ queriesPerSecond: 4 });
     await batcher.many(ids(20), signal());

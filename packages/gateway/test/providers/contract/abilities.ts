@@ -50,7 +50,9 @@ async function expectBetween({ provider }: ProviderFixture, earliest: number, ti
 type Optional<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
 
 /** The ability that each optional method of an adapter stands for. */
-const METHODS: Readonly<Record<Optional<Provider>, (abilities: Abilities) => boolean>> = {
+const METHODS: Readonly<
+  Record<Optional<Omit<Provider, 'chooseJobs' | 'nobodysId'>>, (abilities: Abilities) => boolean>
+> = {
   pollMany: ({ batchPolling }) => batchPolling,
   resume: ({ resumeJob }) => resumeJob,
   cancel: ({ cancel }) => cancel !== 'none',
@@ -59,6 +61,7 @@ const METHODS: Readonly<Record<Optional<Provider>, (abilities: Abilities) => boo
   verifyCallback: ({ callbacks }) => callbacks,
   onHint: ({ hints }) => hints,
   upstreamTime: ({ upstreamTime }) => upstreamTime,
+  reach: ({ fleet }) => fleet,
 };
 
 /** A test of an ability that this adapter has. Without the ability the test does not exist, so that none is skipped. */
@@ -80,6 +83,13 @@ export function describeAbilities(suite: Suite): void {
         Reflect.get(provider, method) !== undefined,
       ]);
       expect(Object.fromEntries(present)).toEqual(Object.fromEntries(declared));
+    });
+
+    itWhere(abilities.fleet)('tell at once whether the server answers', async () => {
+      const { provider, network } = await open();
+      await provider.reach?.();
+      network?.breakUpstream();
+      await expect(provider.reach?.()).rejects.toMatchObject({ reason: 'upstream_unavailable' });
     });
 
     it(`${abilities.progress ? 'include' : 'do not include'} a percentage for running jobs`, async () => {
@@ -234,12 +244,22 @@ function describeFinding({ name, abilities, open, local }: Suite): void {
     const look = (provider: Provider, ...lost: Parameters<typeof lostSubmission>) =>
       required(provider.find, 'find')(lostSubmission(...lost), signal());
 
-    it('is found by the next process', async () => {
+    async function lookAfterLoss() {
       const fixture = await open();
       const job = jobOf(fixture);
       if (!local) required(fixture.network, 'network').loseNextAnswer();
       await settled(fixture.provider.submit(job, sending(signal())));
       const next = closedLater(await fixture.reopen());
+      return { fixture, job, next };
+    }
+
+    itWhere(abilities.find === 'absent')('is never said to be absent', async () => {
+      const { job, next } = await lookAfterLoss();
+      expect(await look(next, job, [], LONG_AGO_MS)).toMatchObject({ found: false, certainty: 'unknown' });
+    });
+
+    itWhere(abilities.find !== 'absent')('is found by the next process', async () => {
+      const { fixture, job, next } = await lookAfterLoss();
       const found = await look(next, job);
       if (!found.found) throw new Error('not found');
       await awaited({ ...fixture, provider: next }, handleOf(job, found.upstreamId));
@@ -251,13 +271,13 @@ function describeFinding({ name, abilities, open, local }: Suite): void {
       expect(await look(fixture.provider, jobOf(fixture), [upstreamId])).toMatchObject({ found: false });
     });
 
-    it(`that never arrived is ${abilities.find === 'full' ? 'absent after a while' : 'never certainly absent'}`, async () => {
+    it(`that never arrived is ${abilities.find === 'unique' ? 'never certainly absent' : 'absent after a while'}`, async () => {
       const fixture = await open();
       const { upstreamId } = (await finished(fixture)).handle;
       expect(await look(fixture.provider, jobOf(fixture), [upstreamId], LONG_AGO_MS)).toEqual(
         expect.objectContaining({
           found: false,
-          certainty: abilities.find === 'full' ? 'absent' : 'unknown',
+          certainty: abilities.find === 'unique' ? 'unknown' : 'absent',
         }),
       );
     });

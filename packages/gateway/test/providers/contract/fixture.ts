@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { expect, onTestFinished } from 'vitest';
+import type { Model } from '../../../src/catalogue/model.ts';
 import type { OpenHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import {
   type Abilities,
@@ -14,6 +15,7 @@ import {
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { REASONS } from '../../../src/tasks/reasons.ts';
 import type { UpstreamResult } from '../../../src/tasks/task.ts';
+import { builtIn } from '../../catalogue/builtIn.ts';
 import { aRequest } from '../../support/builders.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
@@ -53,6 +55,18 @@ export interface NetworkFaults {
   stallUpstream(): void;
   /** From now on answers to polls ask not to be polled again for this long. */
   pollLater?(seconds: number): void;
+  /** From now on answers about jobs name them by other ids, which work nowhere. */
+  renameIds?(): void;
+  /** The next job gets this id. */
+  giveId?(id: string): void;
+  /** From now on submissions are refused by the upstream with this status and these words. */
+  refuseWith?(status: number, words: string): void;
+  /** From now on errors in answers about jobs have these words. */
+  sayInErrors?(words: string): void;
+  /** From now on errors of jobs are these words, and no objects. */
+  flattenErrors?(words: string): void;
+  /** From now on such calls are answered with a page of another server. */
+  answerWithPage?(operation: 'submit' | 'poll', status: number): void;
   /** Sets the upstream's clock ahead. Only for an upstream that tells its time. */
   skewClock?(byMs: number): void;
 }
@@ -69,7 +83,23 @@ export interface ProviderContract {
   create(openHttp: OpenHttp): Promise<ProviderFixture>;
   /** The effect of a second start with the same key. The engine never sends one. With `one_job` it would be free. */
   readonly startTwice: 'one_job' | 'two_jobs';
+  /** The models of the catalogue that the account serves. A local provider needs none. */
+  readonly models?: readonly ServedModel[];
 }
+
+/** A model of the catalogue, and the service that the account uses, if the provider has several. */
+export interface ServedModel {
+  readonly model: Model;
+  readonly service?: string | undefined;
+}
+
+/** The models of a provider, at one of its services if it has several. */
+export const modelsAt = (provider: string, service?: string): readonly ServedModel[] =>
+  builtIn
+    .list()
+    .filter((model) => model.provider === provider)
+    .filter(({ services }) => service === undefined || services[service] !== undefined)
+    .map((model) => ({ model, service }));
 
 /** The parameters of a suite: the contract, and a function that opens a fixture which ends with the test. */
 export interface Suite extends Omit<ProviderContract, 'abilities'> {
@@ -219,4 +249,24 @@ export async function requestsDuring(work: () => Promise<unknown>): Promise<numb
     for (const channel of SENDING) unsubscribe(channel, count);
   }
   return requests;
+}
+
+/** The bodies that this process posts during the work, by undici. */
+export async function bodiesDuring(work: () => Promise<unknown>): Promise<string[]> {
+  const bodies: string[] = [];
+  const note = (message: unknown) => {
+    const { method, body, path } = (message as { request: { method: string; body: unknown; path: string } })
+      .request;
+    const isToken = path.endsWith('/token');
+    if (method !== 'POST' || isToken) return;
+    if (typeof body === 'string') bodies.push(body);
+    else if (body instanceof Uint8Array) bodies.push(Buffer.from(body).toString('utf8'));
+  };
+  subscribe('undici:request:create', note);
+  try {
+    await work();
+  } finally {
+    unsubscribe('undici:request:create', note);
+  }
+  return bodies;
 }

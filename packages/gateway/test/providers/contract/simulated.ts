@@ -10,6 +10,16 @@ export const networkOf = ({ faults }: Pick<Simulators, 'faults'>): NetworkFaults
   breakUpstream: () => void faults.add({ kind: 'reset' }),
   stallUpstream: () => void faults.add({ kind: 'hang' }),
   pollLater: (seconds) => void faults.add({ kind: 'poll_later', operation: 'poll', retryAfter: seconds }),
+  renameIds() {
+    for (const operation of ['poll', 'list'] as const) faults.add({ kind: 'renamed_ids', operation });
+  },
+  refuseWith: (status, words) =>
+    void faults.add({ kind: 'server_error', operation: 'submit', status, words }),
+  sayInErrors: (words) => void faults.add({ kind: 'reworded_errors', operation: 'poll', words }),
+  flattenErrors: (words) => void faults.add({ kind: 'flat_errors', operation: 'poll', words }),
+  answerWithPage: (operation, status) =>
+    void faults.add({ kind: 'server_error', operation, status, html: true }),
+  giveId: (id) => void faults.add({ kind: 'given_id', id }),
   skewClock: (skewMs) => void faults.add({ kind: 'clock_skew', skewMs }),
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Handle, Provider } from '../../../src/providers/provider.ts';
+import type { DueJob, Handle, Provider } from '../../../src/providers/provider.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, canned, handleOf, settled, signal, simulated } from './world.ts';
 
@@ -11,8 +11,38 @@ async function started(provider: Provider, prompts: readonly string[]): Promise<
   return handles;
 }
 
+const due = (handle: Handle): DueJob => ({ handle, expectedDelayMs: 1 });
+
 const many = (count: number, marker: string) =>
   Array.from({ length: count }, (_, n) => `boat ${n} ${marker}`);
+
+/** `YYYYMMDDhhmmss` in Beijing time as milliseconds UTC. */
+const timeOf = (compact: string | null): number =>
+  Date.parse((compact ?? '').replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6+08:00'));
+
+/** An upstream with so many tasks that run, newest first: two were submitted every second. */
+async function listOf(tasks: number) {
+  const submittedAt = (n: number) => start - n * 500;
+  const start = Date.now();
+  const urls: string[] = [];
+  const { provider } = await canned(({ url }) => {
+    urls.push(url);
+    const query = new URL(url, 'http://host').searchParams;
+    const [from, to] = [timeOf(query.get('start_time')), timeOf(query.get('end_time'))];
+    const found = Array.from({ length: tasks }, (_, n) => n).filter(
+      (n) => submittedAt(n) >= from && submittedAt(n) <= to,
+    );
+    const data = found
+      .slice(0, Number(query.get('page_size')))
+      .map((n) => ({ task_id: `task-${n}`, status: 'RUNNING', gmt_create: submittedAt(n) }));
+    return { body: { data, total_page: Math.ceil(found.length / data.length) } };
+  });
+  const handles = Array.from({ length: tasks }, (_, n) => ({
+    ...handleOf(`task-${n}`),
+    intendedAt: submittedAt(n),
+  }));
+  return { provider, urls, handles };
+}
 
 describe('polling many tasks', () => {
   it('takes one request for all unfinished tasks, and one more for each finished task', async () => {
@@ -29,19 +59,46 @@ describe('polling many tasks', () => {
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
   });
 
-  it('reads further pages only while they are fewer than the polls that they save', async () => {
+  it('answers about unfinished tasks that it was not asked about, if they are listed beside the others', async () => {
     const { simulators, provider } = await simulated();
-    const old = await started(provider, many(20, '[hold]'));
-    await started(provider, many(230, 'of others [hold]'));
-    // 250 tasks on three pages. The polled ones are on the last.
-    await provider.pollMany?.(old, signal());
-    expect(simulators.ledger.count({ operation: 'list' })).toBe(3);
-    expect(simulators.ledger.count({ operation: 'poll' })).toBe(0);
-    simulators.ledger.reset();
-    const answers = await provider.pollMany?.(old.slice(0, 2), signal());
-    expect(answers?.size).toBe(2);
+    const asked = await started(provider, many(3, '[hold]'));
+    const others = await started(provider, many(20, 'of others [hold]'));
+    const [ended] = await started(provider, ['a [instant]']);
+    const answers = await provider.pollMany?.(asked, signal());
+    for (const { upstreamId } of [...asked, ...others])
+      expect(['queued', 'in_progress']).toContain(answers?.get(upstreamId)?.state);
+    // The list has no link to its video.
+    expect(answers?.has(ended?.upstreamId ?? '')).toBe(false);
     expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
-    expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
+    expect(simulators.ledger.count({ operation: 'poll' })).toBe(0);
+  });
+
+  it('polls a task whose end a page shows that was read for others, once', async () => {
+    const { simulators, provider } = await simulated();
+    const asked = await started(provider, many(3, '[hold]'));
+    const [ended] = await started(provider, ['a [instant]']);
+    provider.chooseJobs?.([...asked, ended as Handle].map(due));
+    const answers = await provider.pollMany?.(asked, signal());
+    expect(answers?.get(ended?.upstreamId ?? '')).toMatchObject({ state: 'succeeded' });
+    await provider.pollMany?.(asked, signal());
+    expect(simulators.ledger.count({ operation: 'poll' })).toBe(1);
+  });
+
+  it('reads the window of the list that has the tasks, whatever was submitted before and after them', async () => {
+    const upstream = await listOf(250);
+    const young = upstream.handles.slice(0, 200);
+    const old = upstream.handles.slice(200);
+    const found = new Set<string>();
+    for (let times = 0; times < 6; times++)
+      for (const id of (await upstream.provider.pollMany?.(old, signal()))?.keys() ?? []) found.add(id);
+    for (const { upstreamId } of old) expect(found).toContain(upstreamId);
+    upstream.urls.length = 0;
+    for (const handles of [old, young.slice(150), young.slice(40, 138), old.slice(0, 2)]) {
+      const answers = await upstream.provider.pollMany?.(handles, signal());
+      for (const { upstreamId } of handles) expect(answers?.has(upstreamId)).toBe(true);
+    }
+    expect(upstream.urls).toHaveLength(4);
+    expect(upstream.urls.every((url) => url.includes('page_no=1'))).toBe(true);
   });
 
   it('polls one by one if the list is refused or has no statuses', async () => {
@@ -55,8 +112,12 @@ describe('polling many tasks', () => {
           ? list
           : { body: { output: { task_id: url.slice(14), task_status: 'RUNNING' } } },
       );
-      const answers = await provider.pollMany?.([handleOf('a'), handleOf('b')], signal());
-      expect([...(answers?.values() ?? [])]).toEqual([{ state: 'in_progress' }, { state: 'in_progress' }]);
+      const handles = [handleOf('a'), handleOf('b')];
+      expect((await provider.pollMany?.(handles, signal()))?.size).toBe(0);
+      expect(provider.chooseJobs?.(handles.map(due))).toEqual([handles[0]]);
+      expect(await provider.pollMany?.(handles, signal())).toEqual(
+        new Map([['a', { state: 'in_progress' }]]),
+      );
     }
   });
 
@@ -68,15 +129,17 @@ describe('polling many tasks', () => {
     );
     const ask = () => settled(provider.pollMany?.([handleOf('a'), handleOf('b')], signal()));
     expect(await ask()).toMatchObject({ reason: 'upstream_unavailable' });
-    const outcomes = [await ask(), await ask(), await ask()];
-    expect(outcomes.at(-1)).toBeInstanceOf(Map);
+    for (let time = 0; time < 4; time++) await ask();
+    expect(await ask()).toEqual(new Map([['a', { state: 'in_progress' }]]));
   });
 
   it('returns the answers if some polls fail, and throws if all fail or the key is refused', async () => {
     const trouble = { status: 500, body: { code: 'InternalError', message: 'x' } };
+    const ended = (id: string) => ({ task_id: id, status: 'SUCCEEDED' });
     const upstream = (refused: { status: number; body: object }, all = false) =>
       canned(({ url }) => {
-        if (url.startsWith('/api/v1/tasks/?')) return { body: { data: [], total_page: 0 } };
+        if (url.startsWith('/api/v1/tasks/?'))
+          return { body: { data: [ended('a'), ended('b')], total_page: 1 } };
         const id = url.slice(14);
         return id === 'a' && !all ? { body: { output: { task_id: id, task_status: 'RUNNING' } } } : refused;
       });
@@ -92,6 +155,8 @@ describe('polling many tasks', () => {
     const { simulators, provider } = await simulated();
     const handles = await started(provider, many(2, '[hold]'));
     simulators.upstream('dashscope').accounts.set('default', 'revoked');
+    // The list alone may be refused.
+    expect((await provider.pollMany?.(handles, signal()))?.size).toBe(0);
     for (const call of [
       () => provider.pollMany?.(handles, signal()),
       () => provider.poll(handleOf('x'), signal()),
@@ -119,7 +184,7 @@ describe('the rate limit of the account', () => {
       .sort((a, b) => a - b);
     // A list, six ended tasks, one poll, a cancellation and the poll after it.
     expect(at).toHaveLength(10);
-    // None before its turn. How long a request travels is unknown.
-    for (const [n, time] of at.entries()) expect(time - begin).toBeGreaterThanOrEqual(n * 20);
+    // None before its turn, but for the two in hand at this rate. How long a request travels is unknown.
+    for (const [n, time] of at.entries()) expect(time - begin).toBeGreaterThanOrEqual((n - 2) * 20);
   });
 });

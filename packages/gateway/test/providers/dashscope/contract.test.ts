@@ -1,11 +1,13 @@
 import { startSimulators } from '@onetake/simulators';
 import { dashscopeDefinition } from '../../../src/providers/dashscope/definition.ts';
+import { modelsAt } from '../contract/fixture.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { providerAt } from './world.ts';
 
 describeProviderContract({
   name: 'DashScope',
+  models: modelsAt('dashscope', 'beijing'),
   abilities: dashscopeDefinition.abilities.dashscope,
   startTwice: 'two_jobs',
   async create(openHttp) {

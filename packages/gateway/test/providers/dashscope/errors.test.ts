@@ -135,6 +135,7 @@ describe('a task', () => {
         ref: video_url,
         expiresAt: 1_800_000_000_000,
         ...(duration === undefined ? {} : { duration }),
+        ...(usage && 'input_video_duration' in usage ? { usage: { inputSeconds: 3 } } : {}),
       },
     });
   });

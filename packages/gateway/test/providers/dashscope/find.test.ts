@@ -94,9 +94,11 @@ describe('a lost submission', () => {
   it('is matched by the prompt of the request, which provider_options cannot replace', async () => {
     const { provider } = await simulated();
     const providerOptions = { input: { prompt: 'another prompt' } };
-    const job = aJob({ prompt: 'a boat [instant]', providerOptions });
+    const job = aJob({ prompt: 'a boat [instant]' });
     const { upstreamId } = await provider.submit(job, sending(signal()));
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
+    const { request, upstreamModel } = aJob({ providerOptions });
+    expect(provider.refusedOptions(request, upstreamModel)).toEqual(['input.prompt']);
   });
 });
 

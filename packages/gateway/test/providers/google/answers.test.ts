@@ -1,8 +1,9 @@
 import type { AccountState } from '@onetake/simulators';
 import { describe, expect, it } from 'vitest';
-import { answerOf } from '../../../src/providers/google/wire.ts';
+import { answerOf } from '../../../src/providers/google/veo/wire.ts';
 import { type Answer, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, handleOf, open, type Service, signal } from './world.ts';
 
@@ -31,6 +32,21 @@ async function endOf(
   simulators.finishAll();
   return provider.poll(handleOf(job, upstreamId), signal());
 }
+
+it('a job in a domain-scoped project is started, polled and downloaded', async () => {
+  const project = 'example.com:my-project';
+  const { simulators, provider } = await open('vertex', { project });
+  simulators.upstream('vertex').configure({ project });
+  const job = aJob('vertex', { prompt: 'a paper boat' });
+  const { upstreamId } = await provider.submit(job, sending(signal()));
+  expect(upstreamId).toContain(project);
+  simulators.finishAll();
+  const handle = handleOf(job, upstreamId);
+  const answer = await provider.poll(handle, signal());
+  if (answer.state !== 'succeeded') throw new Error(`the job ${answer.state}`);
+  const { stream } = await provider.open(handle, answer.result, 0, signal());
+  expect((await readAll(stream)).toString('latin1', 4, 8)).toBe('ftyp');
+});
 
 describe.each(SERVICES)('a job on %s', (service) => {
   it('whose videos were all filtered is refused content, with the message of the filter', async () => {
@@ -194,7 +210,8 @@ describe('a refusal', () => {
     const { provider } = await open(service);
     const job = { ...aJob(service), upstreamModel: 'veo-3.0-generate-001' };
     const refused = await failure(provider.submit(job, sending(signal())));
-    expect(refused).toMatchObject({ reason: 'invalid_request', created: 'no' });
+    expect(refused).toMatchObject({ reason: 'upstream_failed', created: 'no' });
+    expect(refused.detail).toContain("the upstream's name of the model");
     expect(refused.message).not.toContain('onetake-simulators');
     if (service === 'vertex') expect(refused.detail).toContain('onetake-simulators');
   });

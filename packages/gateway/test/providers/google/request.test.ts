@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { buffer, json } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
+import { imageReferences } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { aJob, handleOf, open, openAccount, type Service, signal } from './world.ts';
@@ -81,7 +82,9 @@ describe('a request to the Gemini API', () => {
     expect((await sent('gemini', { image: input('first'), lastFrame: input('last') })).body).toMatchObject({
       instances: [{ image, lastFrame: image }],
     });
-    const { body } = await sent('gemini', { referenceImages: [input('cat'), input('cat', 'image/jpeg')] });
+    const { body } = await sent('gemini', {
+      references: imageReferences(input('cat'), input('cat', 'image/jpeg')),
+    });
     expect(body).toMatchObject({
       instances: [
         {
@@ -101,20 +104,32 @@ describe('a request to the Gemini API', () => {
     expect(body).toMatchObject({ instances: [{ video: { uri: ref } }], parameters: { durationSeconds: 8 } });
   });
 
-  it('passes provider options on, except those that determine the price or where results are stored', async () => {
-    const { body } = await sent('gemini', {
-      providerOptions: {
-        parameters: {
-          enhancePrompt: true,
-          sampleCount: 4,
-          durationSeconds: 8,
-          resolution: '4k',
-          storageUri: 'gs://x',
-        },
-        instances: [{ prompt: 'another' }],
-        webhookConfig: { uris: ['https://example.com'] },
+  it('takes no provider options that determine the price or where results are stored', async () => {
+    const { provider } = await open('gemini');
+    const providerOptions = {
+      parameters: {
+        enhancePrompt: true,
+        sampleCount: 4,
+        durationSeconds: 8,
+        resolution: '4k',
+        storageUri: 'gs://x',
       },
-    });
+      instances: [{ prompt: 'another' }],
+      webhookConfig: { uris: ['https://example.com'] },
+    };
+    const { request, upstreamModel } = aJob('gemini', { providerOptions });
+    expect(provider.refusedOptions(request, upstreamModel)).toEqual([
+      'parameters.sampleCount',
+      'parameters.durationSeconds',
+      'parameters.resolution',
+      'parameters.storageUri',
+      'instances',
+      'webhookConfig',
+    ]);
+  });
+
+  it('passes other provider options on', async () => {
+    const { body } = await sent('gemini', { providerOptions: { parameters: { enhancePrompt: true } } });
     expect(body).toEqual({
       instances: [{ prompt: 'a paper boat' }],
       parameters: {

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { googleDefinition } from '../../../src/providers/google/definition.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
+import { accountProblems } from '../../../src/providers/registry.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
@@ -212,13 +213,36 @@ describe('an account of the environment', () => {
     ['https://generativelanguage.googleapis.com', true],
     ['https://us-central1-aiplatform.googleapis.com/', true],
     ['https://videos.example.com', false],
-  ])('at %s may have retired models: not %s', async (url, retiresModels) => {
+  ])('at %s is at Google itself: %s', async (url, official) => {
     const { provider, ...opened } = await openAccount(
       { GEMINI_API_KEY: 'k' },
       url === undefined ? {} : { base_url: url },
     );
     onTestFinished(() => provider.close());
-    expect(opened.retiresModels).toBe(retiresModels);
+    expect(opened.official).toBe(official);
+  });
+
+  it('of Vertex AI at another address makes Veo, and not Omni, which is refused if it is named', async () => {
+    const vertex = { GOOGLE_GENAI_USE_VERTEXAI: 'true', GOOGLE_CLOUD_PROJECT: 'p' };
+    const proxy = { base_url: 'https://videos.example.com' };
+    const { provider, protocols, official } = await openAccount(vertex, proxy);
+    onTestFinished(() => provider.close());
+    expect(official).toBe(false);
+    expect(protocols).toEqual([]);
+
+    const naming = (models: unknown) =>
+      accountProblems(
+        readAccounts({
+          file: { mine: { provider: 'google', project: 'p', models } },
+          env: {},
+          definitions: [googleDefinition],
+        }).accounts,
+      );
+    expect(await naming(['veo-3.1-generate-001'])).toEqual([]);
+    for (const models of [['gemini-omni-1.2-flash'], { 'gemini-omni-1.2-flash': 'gemini-omni-1.2-flash' }])
+      expect(await naming(models)).toEqual([
+        'accounts.mine.models: Vertex AI has no gemini-omni-1.2-flash; name it in an account of the Gemini API (api_key).',
+      ]);
   });
 
   it.each(['us.central1:', 'us:central', 'us central1', '-'])(

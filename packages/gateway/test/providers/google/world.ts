@@ -20,6 +20,8 @@ export const MODELS: Readonly<Record<Service, string>> = {
   vertex: 'veo-3.1-fast-generate-001',
 };
 
+export const OMNI_MODEL = 'gemini-omni-1.2-flash';
+
 export const signal = (): AbortSignal => AbortSignal.timeout(30_000);
 
 /** Opens the account that environment variables and further members from a file describe. */
@@ -63,12 +65,13 @@ export function aJob(
   service: Service,
   changes: Partial<VideoRequest> = {},
   images: Record<string, Buffer> = {},
+  upstreamModel = MODELS[service],
 ): Job {
   return {
     taskId: newTaskId(),
     attempt: 1,
     idempotencyKey: newId(),
-    upstreamModel: MODELS[service],
+    upstreamModel,
     request: aRequest({ generateAudio: false, ...changes }),
     async openInput({ mediaId }) {
       const bytes = images[mediaId];

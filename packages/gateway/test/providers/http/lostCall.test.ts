@@ -22,7 +22,9 @@ describe('a call without an answer', () => {
     'ERR_TLS_CERT_ALTNAME_INVALID',
     'UND_ERR_PRX_CONN',
     'UND_ERR_PRX_TLS',
-  ])('created nothing if there was no connection: %s', (code) => {
+    'UND_ERR_INVALID_ARG',
+    'UND_ERR_NOT_SUPPORTED',
+  ])('created nothing if nothing was sent: %s', (code) => {
     expect(lost(coded(code)).created).toBe('no');
     expect(lost(new TypeError('fetch failed', { cause: coded(code) })).created).toBe('no');
   });

@@ -26,14 +26,35 @@ async function storage(listener: RequestListener) {
     if (error instanceof UpstreamError) return error;
     throw new Error(`not an UpstreamError: ${error}`);
   };
-  return { open, failure, requests, clock };
+  return { open, failure, requests, clock, origin: () => origin };
 }
 
 describe('a result', () => {
-  it.each([400, 401, 403, 404, 410])('is lost if the storage answers %i', async (status) => {
+  it.each([400, 403, 404, 410])('is lost if the storage answers %i', async (status) => {
     const { failure } = await storage((_request, response) => response.writeHead(status).end());
     expect((await failure()).reason).toBe('result_lost');
   });
+
+  it('is lost after a 401 only if no credentials were sent, because others may open it', async () => {
+    const { failure, origin } = await storage(({ url }, response) => {
+      if (url === '/moved')
+        response.writeHead(302, { location: `http://localhost:${new URL(origin()).port}/` }).end();
+      else response.writeHead(401).end();
+    });
+    expect((await failure('/')).reason).toBe('auth_failed');
+    expect((await failure('/moved')).reason).toBe('result_lost');
+  });
+
+  it.each(['http://', 'http://[::1', 'https://a b/'])(
+    'may return after a redirect to %j, which is no address',
+    async (location) => {
+      const { failure } = await storage((_request, response) => response.writeHead(302, { location }).end());
+      expect(await failure()).toMatchObject({
+        reason: 'upstream_unavailable',
+        detail: `the result redirects to something that is no address: ${location}`,
+      });
+    },
+  );
 
   it.each([304, 402, 405, 408, 416, 500, 503])('may return if the storage answers %i', async (status) => {
     const { failure } = await storage((_request, response) => response.writeHead(status).end());

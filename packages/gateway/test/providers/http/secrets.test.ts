@@ -7,6 +7,12 @@ describe('what the operator reads', () => {
     expect(scrub('one, two and one')).toBe('[secret], [secret] and [secret]');
   });
 
+  it('has no secret of the account as it stands in a query', () => {
+    const scrub = createScrub(["a+b/c='d e'"]);
+    for (const echoed of [encodeURIComponent("a+b/c='d e'"), new URLSearchParams({ k: "a+b/c='d e'" })])
+      expect(scrub(`no such call: /v1?${echoed}`)).toMatch(/^no such call: \/v1\?(k=)?\[secret\]$/);
+  });
+
   it.each([
     ['Bearer abcdefgh, and more', 'Bearer [secret], and more'],
     ['Bearer  abc.def~ghi+/=-_9 here', 'Bearer  [secret] here'],
@@ -19,6 +25,8 @@ describe('what the operator reads', () => {
     ["?signature=ab' then", "?signature=[secret]' then"],
     ['?access_token=ab&token=cd', '?access_token=[secret]&token=[secret]'],
     ['?X-Goog-Security-Token=ab', '?X-Goog-Security-Token=[secret]'],
+    ['/v.mp4?_jwt=ab', '/v.mp4?_jwt=[secret]'],
+    ['token eyJhbGciOi.eyJpc3Mi-x.a_b-c then', 'token [secret] then'],
   ])('has no token: %s', (text, clean) => {
     expect(createScrub([])(text)).toBe(clean);
   });

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { readDataUrl, readInput } from '../../../src/providers/mapping/inputs.ts';
+import { onlyImages, readDataUrl, readInput } from '../../../src/providers/mapping/inputs.ts';
 import { InputGone } from '../../../src/providers/provider.ts';
 
 describe('an input image', () => {
@@ -31,5 +31,22 @@ describe('an input image', () => {
       input,
     );
     await expect(gone).rejects.toMatchObject({ created: 'no', ours: undefined });
+  });
+});
+
+describe('references for an upstream that takes images alone', () => {
+  const image = { mediaId: 'a', contentType: 'image/png', bytes: 3, width: 1, height: 1 };
+  const video = { ...image, contentType: 'video/mp4', duration: 2, fps: 24 };
+
+  it('are the images, and anything else is refused before it would be paid for', () => {
+    expect(onlyImages({})).toEqual([]);
+    expect(onlyImages({ references: [{ type: 'image', input: image }] })).toEqual([image]);
+    for (const other of [
+      { type: 'image', role: 'style', input: image },
+      { type: 'video', input: video },
+    ] as const)
+      expect(() => onlyImages({ references: [{ type: 'image', input: image }, other] })).toThrow(
+        expect.objectContaining({ reason: 'invalid_request', created: 'no' }),
+      );
   });
 });

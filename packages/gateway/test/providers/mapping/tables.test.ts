@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { retryAfterMs } from '../../../src/providers/http/retryAfter.ts';
-import { bodyOf, type ParameterRow, withOptions } from '../../../src/providers/mapping/body.ts';
+import {
+  bodyOf,
+  type ParameterRow,
+  refusedOptions,
+  withOptions,
+} from '../../../src/providers/mapping/body.ts';
 import {
   type ErrorRow,
   failureWords,
@@ -27,18 +32,44 @@ describe('a body', () => {
     });
   });
 
-  it('is overridden by provider options, except for reserved members', () => {
-    const body = { model: 'm', parameters: { seed: 1, size: 'a' } };
-    const options = { model: 'dearer', parameters: { seed: 2, extra: true } };
-    expect(withOptions(body, options, ['model'])).toEqual({
+  it('is completed by provider options, which cannot change it or set reserved members', () => {
+    const rules = {
+      own: { model: 'm', parameters: { seed: 1, size: 'a' }, list: [1] },
+      reserved: ['callback', 'parameters.count', 'input.prompt'],
+    };
+    const more = { parameters: { extra: true }, input: { audio: 'a' }, other: [2] };
+    expect(withOptions(rules, more)).toEqual({
       model: 'm',
-      parameters: { seed: 2, size: 'a', extra: true },
+      parameters: { seed: 1, size: 'a', extra: true },
+      list: [1],
+      input: { audio: 'a' },
+      other: [2],
     });
-    expect(body.parameters.seed).toBe(1);
-    expect(withOptions(body, undefined, [])).toEqual(body);
+    expect(withOptions(rules, undefined)).toEqual(rules.own);
+    expect(refusedOptions(rules, more)).toEqual([]);
+    const refused = {
+      model: 'dearer',
+      parameters: { seed: 1, count: 2, extra: true },
+      list: { a: 1 },
+      callback: null,
+      input: { prompt: 'p' },
+    };
+    expect(refusedOptions(rules, refused)).toEqual([
+      'model',
+      'parameters.seed',
+      'parameters.count',
+      'list',
+      'callback',
+      'input.prompt',
+    ]);
+    expect(() => withOptions(rules, refused)).toThrow(/parameters\.seed/);
+    // A value in place of an object would replace what is in it.
+    for (const option of [{ parameters: 'none' }, { input: [] }, { input: null }]) {
+      expect(refusedOptions(rules, option)).toEqual(Object.keys(option));
+    }
   });
 
-  it('merges objects of any depth, and replaces other values', () => {
+  it('is merged with objects of any depth', () => {
     const rows: readonly ParameterRow[] = [
       { from: 'prompt', to: 'a.b.text' },
       { from: 'seed', to: 'a.b.seed' },
@@ -46,18 +77,9 @@ describe('a body', () => {
     ];
     const body = bodyOf(rows, aRequest({ seed: 7 }));
     expect(body).toEqual({ a: { b: { text: 'a paper boat', seed: 7 }, seconds: 4 } });
-    expect(withOptions(body, { a: { b: { seed: 8, more: { x: 1 } } } }, [])).toEqual({
-      a: { b: { text: 'a paper boat', seed: 8, more: { x: 1 } }, seconds: 4 },
+    expect(withOptions({ own: body, reserved: [] }, { a: { b: { more: { x: 1 } } } })).toEqual({
+      a: { b: { text: 'a paper boat', seed: 7, more: { x: 1 } }, seconds: 4 },
     });
-    const list = { of: [{ a: 1 }, { a: 2 }], none: null, name: 'x' };
-    expect(withOptions(list, { of: [{ a: 3 }] }, [])).toEqual({ ...list, of: [{ a: 3 }] });
-    expect(withOptions(list, { of: { a: 3 }, none: { b: 1 }, name: { c: 1 } }, [])).toEqual({
-      of: { a: 3 },
-      none: { b: 1 },
-      name: { c: 1 },
-    });
-    expect(withOptions({ size: { w: 1 } }, { size: [2] }, [])).toEqual({ size: [2] });
-    expect(withOptions({ size: { w: 1 } }, { size: null }, [])).toEqual({ size: null });
   });
 });
 

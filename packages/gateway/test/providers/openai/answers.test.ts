@@ -67,14 +67,14 @@ describe('an answer about a job', () => {
     const { provider } = await answering(200, done);
     expect(await provider.poll(HANDLE, signal())).toEqual({
       state: 'succeeded',
-      result: { ref: 'video_1', expiresAt: 1_790_003_600_000, duration: 8 },
+      result: { ref: 'content', expiresAt: 1_790_003_600_000, duration: 8 },
     });
   });
 
   it('is read even if members other than id and status are odd or missing', async () => {
     const odd = { id: 'video_1', status: 'completed', expires_at: 'tomorrow', seconds: {}, error: 3 };
     const { provider } = await answering(200, odd);
-    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'succeeded', result: { ref: 'video_1' } });
+    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'succeeded', result: { ref: 'content' } });
   });
 
   it.each([
@@ -103,7 +103,6 @@ describe('an answer about a job', () => {
   it.each([
     ['an OpenAI 404', { error: { message: "Video with id 'video_1' not found.", code: null } }],
     ['a FastAPI 404', { detail: 'Video not found' }],
-    ['a 404 page', '<html>404</html>'],
   ])('that is %s means that the job is missing', async (_what, body) => {
     const { provider } = await answering(404, body);
     expect((await provider.poll(HANDLE, signal())).state).toBe('missing');
@@ -135,8 +134,8 @@ describe('a refused submission', () => {
     [401, refused('Incorrect API key provided: sk-k1.', 'invalid_api_key'), 'auth_failed', 'no'],
     [401, { error: 'Unauthorized' }, 'auth_failed', 'no'],
     [403, refused('Your organization must be verified.', null), 'auth_failed', 'no'],
-    [404, refused("The model 'x' does not exist.", 'model_not_found'), 'invalid_request', 'no'],
-    [404, refused("The API deployment 'x' does not exist.", null), 'invalid_request', 'no'],
+    [404, refused("The model 'x' does not exist.", 'model_not_found'), 'upstream_failed', 'no'],
+    [404, refused("The API deployment 'x' does not exist.", null), 'upstream_failed', 'no'],
     [408, refused('Timed out.', null), 'upstream_timeout', 'unknown'],
     [409, refused('Conflict.', null), 'invalid_request', 'unknown'],
     [422, { detail: [{ loc: ['body', 'size'], msg: 'bad' }] }, 'invalid_request', 'no'],
@@ -253,7 +252,7 @@ describe('the bytes', () => {
     for (const flavour of ['openai', 'azure'] as const) {
       const account = { base_url: `${front.origin}/v1`, api_key: 'sk-k1', flavour, organization: 'org-1' };
       const provider = await openAccount(account);
-      const { stream } = await provider.open(HANDLE, { ref: 'video_1' }, 0, signal());
+      const { stream } = await provider.open(HANDLE, { ref: 'content' }, 0, signal());
       expect((await readAll(stream)).toString()).toBe('the video');
     }
     expect(front.requests.map(({ url }) => url)).toEqual(Array(2).fill('/v1/videos/video_1/content'));
@@ -263,6 +262,20 @@ describe('the bytes', () => {
     ]);
     const told = JSON.stringify(storage.requests.map(({ headers }) => headers));
     expect(told).not.toMatch(/sk-k1|org-1/);
+  });
+
+  it('are behind the link of a job at SGLang Diffusion that has one, without the key', async () => {
+    const upstream = await openUpstream('sglang');
+    upstream.simulators.upstream('sglang').configure({ cloudStorage: true });
+    const handle = await ended(upstream, aJob());
+    const answer = await upstream.provider.poll(handle, signal());
+    if (answer.state !== 'succeeded') throw new Error(answer.state);
+    const { stream } = await upstream.provider.open(handle, answer.result, 0, signal());
+    expect((await readAll(stream)).subarray(4, 8).toString('latin1')).toBe('ftyp');
+
+    const storage = await serve((_request, response) => response.end('the video'));
+    await upstream.provider.open(handle, { ref: `${storage.origin}/v.mp4` }, 0, signal());
+    expect(storage.requests.map(({ headers }) => headers.authorization)).toEqual([undefined]);
   });
 
   it('of an expired video are lost', async () => {
@@ -281,6 +294,10 @@ describe('cancelling', () => {
   it('is not offered if the service deletes only jobs that are over', async () => {
     expect((await openUpstream('openai')).provider.cancel).toBeUndefined();
     expect((await openUpstream('azure')).provider.cancel).toBeUndefined();
+  });
+
+  it('is not offered at SGLang Diffusion, whose deletions leave jobs running', async () => {
+    expect((await openUpstream('sglang')).provider.cancel).toBeUndefined();
   });
 
   it('at a server that refuses to delete a running job is too late, and the job goes on', async () => {

@@ -1,4 +1,5 @@
 import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
+import { modelsAt } from '../contract/fixture.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { BY_LIST, openUpstream, SERVICES, type Service } from './world.ts';
@@ -12,6 +13,7 @@ for (const { name, service, byList = false } of SUITES) {
   const abilities = openaiDefinition.abilities[SERVICES[service].flavour];
   describeProviderContract({
     name,
+    models: modelsAt('openai'),
     abilities: abilities && byList ? { ...abilities, batchPolling: true } : abilities,
     startTwice: 'two_jobs',
     async create(openHttp) {

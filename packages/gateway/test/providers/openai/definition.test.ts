@@ -2,21 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 
 const read = (file: unknown, env: Record<string, string> = {}) =>
   readAccounts({ file, env, definitions: [openaiDefinition] });
 
-/** The account of these members as the registry opens it, at a given time. */
-async function opened(members: Record<string, unknown>, at = '2026-11-25') {
+/** The account of these members as the registry opens it. */
+async function opened(members: Record<string, unknown>) {
   const { accounts, problems } = read({ one: { provider: 'openai', ...members } }, { KEY: 'sk-k1' });
   const [only] = accounts;
   if (!only) throw new Error(problems.join());
-  const clock = { now: () => Date.parse(at) };
   const account = await only.definition.open(only.account, {
     id: 'one',
     log: createLog('silent'),
-    clock,
+    clock: systemClock,
     callback: undefined,
     permits: ownPermits,
     openHttp: openHttpWhile(),
@@ -142,15 +142,14 @@ describe('the service', () => {
   );
 
   it.each([
-    [{ api_key }, '2026-09-23', false],
-    [{ api_key }, '2026-09-24', true],
-    [{ api_key, base_url: 'https://us.api.openai.com/v1' }, '2026-11-25', true],
-    [{ api_key, base_url: 'https://res.openai.azure.com' }, '2026-09-14', false],
-    [{ api_key, base_url: 'https://res.openai.azure.com' }, '2026-09-15', true],
+    [{ api_key }, 'openai', true],
+    [{ api_key, base_url: 'https://us.api.openai.com/v1' }, 'openai', true],
+    [{ api_key, base_url: 'https://res.openai.azure.com' }, 'azure', true],
     // The address of another service, whatever it speaks.
-    [{ api_key, base_url: 'http://127.0.0.1:9100/v1', flavour: 'openai' }, '2026-11-25', false],
-    [{ base_url: 'http://127.0.0.1:8091/v1' }, '2026-11-25', false],
-  ])('of %j has on %s given up its models: %s', async (members, at, gone) => {
-    expect((await opened(members, at)).retiresModels).toBe(gone);
+    [{ api_key, base_url: 'http://127.0.0.1:9100/v1', flavour: 'openai' }, 'openai', false],
+    [{ base_url: 'http://127.0.0.1:8091/v1' }, 'compatible', false],
+    [{ base_url: 'http://127.0.0.1:30000', flavour: 'sglang' }, 'sglang', false],
+  ])('of %j uses the service %s, run by its provider: %s', async (members, service, official) => {
+    expect(await opened(members)).toMatchObject({ service, official });
   });
 });

@@ -65,7 +65,8 @@ const told = (prompt: string, changes: readonly Rewording[]): string =>
 const page = (...data: unknown[]) => ({ object: 'list', data, has_more: false });
 
 describe('a lost submission', () => {
-  it.each(Object.keys(SERVICES) as (keyof typeof SERVICES)[])(
+  // SGLang Diffusion lists no prompts.
+  it.each((Object.keys(SERVICES) as (keyof typeof SERVICES)[]).filter((service) => service !== 'sglang'))(
     'is found in the list of %s',
     async (service) => {
       const { simulators, provider } = await openUpstream(service);
@@ -190,6 +191,25 @@ describe('a lost submission', () => {
   it('is not absent if the list does not show the prompt of a job', async () => {
     const now = Date.now();
     const { provider } = await listing([page(video('video-1', now, { prompt: null }))]);
+    expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
+  });
+
+  it.each([
+    ['seconds', { seconds: '5' }],
+    ['size', { size: '1280x704' }],
+  ])(
+    'is not absent because a list without prompts tells the %s of the video that is made',
+    async (_what, changes) => {
+      const now = Date.now();
+      const { provider } = await listing([page(video('video-1', now, { prompt: undefined, ...changes }))]);
+      expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
+    },
+  );
+
+  it('is not absent if the list breaks off, because the last job of a page was deleted', async () => {
+    const now = Date.now();
+    const other = video('video-0', now, { prompt: 'another' });
+    const { provider } = await listing([{ data: [other], has_more: true }, page()]);
     expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
   });
 

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { type Simulators, startSimulators } from '@onetake/simulators';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
 
 /** A second of the upstream's time lasts 5 ms. */
@@ -31,23 +33,16 @@ const QUICK_SORA = `
 models:
   sora-2: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
 
-/** The members that every catalogue entry needs. */
-const OWN_MODEL = `
-    title: Wan on the workstation
-    family: sora
-    provider: openai
-    released: 2026-01-01
-    upstreamModel: Wan-AI/Wan2.2-T2V-A14B-Diffusers
-    delivery: url
-    promptMaxLength: 2000
-    parameters:
-      duration: { kind: range, min: 1, max: 10, default: 2 }
-      resolution: { kind: choice, allowed: [480p], default: 480p }
-      aspectRatio: { kind: choice, allowed: ['16:9'], default: '16:9' }
-      seed: { kind: range, min: 0, max: 1000 }
-    price: { currency: USD, rates: [{ microsPerSecond: 0 }], billing: Free }
-    typical: { medianSeconds: 1, p90Seconds: 2 }
-    cancel: running`;
+/** The first example of the page about models of one's own, with a server that is there. */
+function documentedModel(baseUrl: string): string {
+  const page = new URL('../../../../../docs/models-of-your-own.md', import.meta.url);
+  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(page, 'utf8')) ?? [];
+  const { accounts, models } = parse(yaml);
+  Object.assign(accounts.workstation, { base_url: baseUrl, api_key: { env: 'WAN_KEY' } });
+  // As quick as the simulator.
+  models['wan2.2-local'].typical = { medianSeconds: 1, p90Seconds: 2 };
+  return stringify({ accounts, models });
+}
 
 describe('through a whole gateway', () => {
   it('a sora-2 task is made and announced by the webhook, and its bytes are stored', async () => {
@@ -175,13 +170,14 @@ accounts:
 });
 
 describe('since OpenAI ended its Videos API', () => {
-  it('sora-2 is unavailable at OpenAI itself, and a 503 says since when and what to use instead', async () => {
+  it('sora-2 is unavailable at OpenAI itself, and a 410 says since when and what to use instead', async () => {
     const t = await gateway({ OPENAI_API_KEY: 'sk-never-used' });
     const { status, body } = await t.submit(BOAT);
-    expect(status).toBe(503);
+    expect(status).toBe(410);
+    expect(body.error).toMatchObject({ reason: 'model_retired', param: 'model' });
     for (const word of [
       'sora-2',
-      'retired',
+      'OpenAI shut down its Videos API',
       '2026-09-24',
       'veo-3.1-generate-001',
       'wan3.0-video',
@@ -190,38 +186,46 @@ describe('since OpenAI ended its Videos API', () => {
       expect(body.error.message).toContain(word);
     }
     const { body: model } = await t.json('/v1/models/sora-2');
-    expect(model).toMatchObject({ available: false, lifecycle: { state: 'retired', since: '2026-09-24' } });
+    expect(model).toMatchObject({
+      available: false,
+      services: [{ id: 'openai', until: '2026-09-24' }, { id: 'azure' }],
+    });
   });
 
-  it('an operator points sora-2 at a server of their own, and a second account serves a model of their own', async () => {
+  it('an operator points sora-2 at a server of their own', async () => {
     const sora = await standIn('openai');
-    const wan = await standIn('vllm-omni');
     const t = await gateway(
-      { SORA_KEY: sora.keys.openai ?? '', WAN_KEY: wan.keys['vllm-omni'] ?? '' },
+      { SORA_KEY: sora.keys.openai ?? '' },
       `${QUICK_SORA}
-  wan2.2-local:${OWN_MODEL}
 accounts:
   reseller:
     provider: openai
     base_url: ${sora.urls.openai}/v1
     api_key: { env: SORA_KEY }
     models: { sora-2: sora-2-2025-12-08 }
-  workstation:
-    provider: openai
-    base_url: ${wan.urls['vllm-omni']}/v1
-    api_key: { env: WAN_KEY }
-    models: [wan2.2-local]
 `,
     );
     expect((await t.json('/v1/models/sora-2')).body.available).toBe(true);
     expect((await t.json('/v1/models/sora-2-pro')).body.available).toBe(false);
     const boat = await over(t, (await t.submit(BOAT)).body);
-    const own = await over(t, (await t.submit({ model: 'wan2.2-local', prompt: 'a lake', seed: 7 })).body);
-    expect([boat.status, own.status]).toEqual(['succeeded', 'succeeded']);
+    expect(boat.status).toBe('succeeded');
     expect(boat.url).toBeUndefined();
-    expect((await fetch(own.url)).status).toBe(200);
-    expect(own.size).toBe('854x480');
     expect(sora.ledger.jobs().map(({ model }) => model)).toEqual(['sora-2-2025-12-08']);
+  });
+
+  it('an operator adds the model of their own that the documentation has as an example', async () => {
+    const wan = await standIn('vllm-omni');
+    const t = await gateway(
+      { WAN_KEY: wan.keys['vllm-omni'] ?? '' },
+      documentedModel(`${wan.urls['vllm-omni']}/v1`),
+    );
+    expect((await t.json('/v1/models/wan2.2-local')).body).toMatchObject({
+      available: true,
+      price: { free: true },
+    });
+    const own = await over(t, (await t.submit({ model: 'wan2.2-local', prompt: 'a lake', seed: 7 })).body);
+    expect(own).toMatchObject({ status: 'succeeded', size: '854x480' });
+    expect((await fetch(own.url)).status).toBe(200);
     expect(wan.ledger.jobs().map(({ model }) => model)).toEqual(['Wan-AI/Wan2.2-T2V-A14B-Diffusers']);
   });
 });

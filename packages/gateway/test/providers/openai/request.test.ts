@@ -93,12 +93,15 @@ describe('what a job sends', () => {
     }
   });
 
-  it('is JSON for servers that take a form only with an image', async () => {
-    const { only, account } = await recording();
-    const provider = await openAccount({ ...account, json_create: true });
-    await provider.submit(aJob(), sending(signal()));
-    expect(only().json).toMatchObject({ model: 'sora-2', prompt: 'a paper boat', seconds: '4' });
-  });
+  it.each([{ json_create: true }, { flavour: 'sglang' as const }])(
+    'is JSON for servers that take a form only with an image: %j',
+    async (changes) => {
+      const { only, account } = await recording();
+      const provider = await openAccount({ ...account, ...changes });
+      await provider.submit(aJob(), sending(signal()));
+      expect(only().json).toMatchObject({ model: 'sora-2', prompt: 'a paper boat', seconds: '4' });
+    },
+  );
 
   it('has further parameters of a self-hosted server, if the catalogue allows them', async () => {
     const { only, account } = await recording();
@@ -110,9 +113,28 @@ describe('what a job sends', () => {
   it('has raw options, but none that change the price', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
-    const providerOptions = { model: 'sora-2-pro', seconds: '20', size: '1792x1024', fps: 16 };
-    await provider.submit(aJob({ providerOptions }), sending(signal()));
+    await provider.submit(aJob({ providerOptions: { fps: 16 } }), sending(signal()));
     expect(only().form).toMatchObject({ model: 'sora-2', seconds: '4', size: '1280x720', fps: '16' });
+    const refused = {
+      model: 'sora-2-pro',
+      seconds: '20',
+      size: '1792x1024',
+      input_reference: 'x',
+      video: 'y',
+    };
+    const { request } = aJob({ providerOptions: { ...refused, fps: 16 } });
+    expect(provider.refusedOptions(request, 'sora-2')).toEqual(Object.keys(refused));
+  });
+
+  it.each([
+    [undefined, { operation: 'edit' }, ['operation']],
+    [source, { operation: 'melt' }, ['operation']],
+    [source, { operation: 'edit', prompt: 'p', seconds: '4' }, ['prompt', 'seconds']],
+    [source, { operation: 'extend' }, []],
+  ])('from the source %o refuses of the options %j: %j', async (given, providerOptions, refused) => {
+    const provider = await openAccount((await recording()).account);
+    const { request } = aJob({ providerOptions, ...(given ? { source: given } : {}) });
+    expect(provider.refusedOptions(request, 'sora-2')).toEqual(refused);
   });
 
   it.each([

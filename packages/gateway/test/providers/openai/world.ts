@@ -17,6 +17,7 @@ export const SERVICES = {
   openai: { flavour: 'openai', path: '/v1' },
   azure: { flavour: 'azure', path: '/openai/v1' },
   'vllm-omni': { flavour: 'compatible', path: '/v1' },
+  sglang: { flavour: 'sglang', path: '/v1' },
 } as const;
 export type Service = keyof typeof SERVICES;
 
@@ -41,7 +42,7 @@ export async function openAccount(
   log = createLog('silent'),
 ): Promise<Provider> {
   const { provider } = await openaiDefinition.open(
-    { delete_after_collect: false, json_create: false, ...account },
+    { delete_after_collect: false, ...account },
     { id: 'openai', log, clock, callback: undefined, permits: ownPermits, openHttp },
   );
   onTestFinished(() => provider.close());

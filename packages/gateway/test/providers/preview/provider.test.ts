@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createNativePool } from '../../../src/native/pool.ts';
+import { NativeJobError } from '../../../src/native/errors.ts';
+import { createNativePool, type NativePool } from '../../../src/native/pool.ts';
 import { createPreviewProvider, PREVIEW_ABILITIES } from '../../../src/providers/preview/provider.ts';
 import type { Answer, Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
@@ -118,6 +119,23 @@ describe('a preview render', () => {
     expect(told.at(-1)).toMatchObject({ state: 'succeeded', result: { duration: 2 } });
     expect(progress).toEqual(progress.toSorted((a, b) => a - b));
     expect(new Set(progress).size).toBeGreaterThan(10);
+  });
+
+  it.each([
+    ['no child can be started', () => Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE' })],
+    ['the disk is full', () => new NativeJobError('ENOSPC: no space left', { code: 'ENOSPC' })],
+  ])('is made later if %s: that is no verdict on it', async (_what, trouble) => {
+    let troubles = 2;
+    const troubled: NativePool = {
+      ...native,
+      run: (...given: Parameters<NativePool['run']>) =>
+        troubles-- > 0 ? Promise.reject(trouble()) : native.run(...given),
+    } as NativePool;
+    const provider = createPreviewProvider({ dir: await tempFolder(), native: troubled });
+    onTestFinished(() => provider.close());
+    const { handle } = await startJob(provider, QUICK);
+    expect(await outcome(provider, handle)).toMatchObject({ state: 'succeeded' });
+    expect(troubles).toBeLessThan(0);
   });
 
   it('that a stop interrupted is repeated after the start and gives the same bytes', async () => {

@@ -53,6 +53,34 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       ]);
     });
 
+    it('keeps nothing of what it said of the attempts of a task that was deleted', async () => {
+      const { store, read } = await open();
+      const failed = {
+        type: 'failed',
+        error: taskError('upstream_failed', 'said'),
+        outcome: 'failed',
+      } as const;
+      let task = await intended(store, { accountId: 'one' });
+      const other = moved(await intended(store), { type: 'submit_refused', detail: 'of another task' });
+      expect(await store.commit(other)).toBe(true);
+      for (const event of [
+        { type: 'submit_refused', detail: 'first' },
+        { ...INTENT, idempotencyKey: newId() },
+        { ...failed, detail: 'second' },
+        { type: 'deleted' },
+      ] as const) {
+        const step = moved(task, event);
+        expect(await store.commit(step)).toBe(true);
+        task = step.task;
+      }
+      expect(await store.task(task.id)).toStrictEqual(task);
+      expect(await read('select detail from attempts order by detail is null')).toEqual([
+        { detail: 'of another task' },
+        { detail: null },
+        { detail: null },
+      ]);
+    });
+
     it('that backs off is known as such, alone and in the list', async () => {
       const { store } = await open();
       await intended(store, { accountId: 'one' });

@@ -64,7 +64,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
         const newest = good.toReversed();
         const query = { projectId: 'project', limit: 1 };
 
-        expect(await pages((before) => store.listTasks({ ...query, ...(before ? { before } : {}) }))).toEqual(
+        expect(await pages((after) => store.listTasks({ ...query, ...(after ? { after } : {}) }))).toEqual(
           newest,
         );
         expect(ids(await store.listTasks({ ...query, limit: 10 }))).toEqual(newest);

@@ -12,26 +12,30 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
   describe(`${name}: a list`, () => {
     const ids = (tasks: readonly Task[]) => tasks.map(({ id }) => id);
 
-    it('is newest first, page by page, without gaps or repetitions, for one project', async () => {
-      const store = await open();
-      const mine: string[] = [];
-      for (let i = 0; i < 25; i++) {
-        mine.push((await accepted(store)).id);
-        await accepted(store, { projectId: 'other' });
-      }
-      const seen: string[] = [];
-      for (;;) {
-        const before = seen.at(-1);
-        const page = await store.listTasks({
-          projectId: 'project',
-          limit: 10,
-          ...(before ? { before } : {}),
-        });
-        seen.push(...ids(page));
-        if (page.length < 10) break;
-      }
-      expect(seen).toEqual(mine.reverse());
-    });
+    it.each([true, false])(
+      'comes page by page, without gaps or repetitions, for one project (oldest first: %s)',
+      async (old) => {
+        const store = await open();
+        const mine: string[] = [];
+        for (let i = 0; i < 25; i++) {
+          mine.push((await accepted(store)).id);
+          await accepted(store, { projectId: 'other' });
+        }
+        const seen: string[] = [];
+        for (;;) {
+          const after = seen.at(-1);
+          const page = await store.listTasks({
+            projectId: 'project',
+            limit: 10,
+            ...(after ? { after } : {}),
+            ...(old ? { oldestFirst: true } : {}),
+          });
+          seen.push(...ids(page));
+          if (page.length < 10) break;
+        }
+        expect(seen).toEqual(old ? mine : mine.reverse());
+      },
+    );
 
     it('has each task once and completely, with its current attempt', async () => {
       const store = await open();

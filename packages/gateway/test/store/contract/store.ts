@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { StoreWithLedger } from '../../support/ledger.ts';
 import { describeAccepting } from './accept.ts';
 import { describeEstimates } from './estimates.ts';
+import { describeEvents } from './events.ts';
 import { describeLimits } from './limits.ts';
 import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
@@ -16,6 +17,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWit
   describeSharing(name, open);
   describeLimits(name, open);
   describeEstimates(name, open);
+  describeEvents(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
   describeWords(name, open);

@@ -51,7 +51,10 @@ export function describeTasks(name: string, open: () => Promise<StoreWithLedger>
           // The attempt at its begin, and then with everything that is learnt later.
           const { number, accountId, upstreamModel, intendedAt } = tried;
           const begun = { number, accountId, upstreamModel, intendedAt, idempotencyKey: newId() };
-          const there = tried.intendedThereAt === undefined ? {} : { intendedThereAt: tried.intendedThereAt };
+          const there = {
+            ...(tried.intendedThereAt === undefined ? {} : { intendedThereAt: tried.intendedThereAt }),
+            ...(tried.server === undefined ? {} : { server: tried.server }),
+          };
           for (const attempt of [
             { ...begun, ...there },
             { ...tried, ...begun },

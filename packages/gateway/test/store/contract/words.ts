@@ -39,7 +39,7 @@ export function describeWords(name: string, open: () => Promise<Store>): void {
         anyText.map(
           (id): Event => ({
             type: 'submit_confirmed',
-            upstreamId: `${id.slice(0, 200)}${newId()}`,
+            upstreamId: `${id}${newId()}`,
             working: true,
           }),
         ),

@@ -45,7 +45,7 @@ describe('the check that tasks can be written', () => {
     const { connections, asked, values } = answering(...WRITABLE);
     await expect(checkWrites(connections, createSpaceWatch())).resolves.toBeUndefined();
     expect(asked()).toEqual([SQL.readOnly, SQL.writeCheck]);
-    expect(values()).toEqual([['tasks', 'attempts', 'ledger', 'media', 'idempotency']]);
+    expect(values()).toEqual([['tasks', 'attempts', 'ledger', 'media', 'idempotency', 'events']]);
   });
 
   it.each([

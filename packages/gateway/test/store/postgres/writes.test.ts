@@ -204,7 +204,7 @@ describe('a move', () => {
       await Promise.all([writes.commit(intent, [media, { ...media, bytes: 3 }]), writes.commit(failed, [])]),
     ).toEqual([false, true]);
     expect(count(SQL.commit)).toBe(1);
-    const [tasks, attempts, ledger, rows, node] = values(SQL.commit) ?? [];
+    const [tasks, attempts, ledger, rows, events, node] = values(SQL.commit) ?? [];
     expect(tasks).toEqual(
       [intent, failed].map(({ task, from }, n) => ({
         n,
@@ -221,6 +221,7 @@ describe('a move', () => {
     expect(attempts).toEqual([{ n: 0, ...(attempt && attemptToRow(intent.task.id, attempt)) }]);
     expect(ledger).toMatchObject([{ n: 1, task_id: failed.task.id, kind: 'release', created_at: 78 }]);
     expect(rows).toEqual([{ n: 0, ...mediaToRow({ ...media, bytes: 3 }) }]);
+    expect(events).toMatchObject([{ n: 1, task_id: failed.task.id, type: 'video.failed', at: 78 }]);
     expect(node).toBe('node-7');
   });
 
@@ -269,6 +270,6 @@ describe('a move', () => {
     expect(await won.writes.commitWith(lost.run, move)).toBe(false);
     expect(await lost.writes.commitWith(won.run, move)).toBe(true);
     expect([lost.count(SQL.commit), won.count(SQL.commit)]).toEqual([1, 1]);
-    expect(won.values(SQL.commit)?.slice(3)).toEqual([[], 'node-7']);
+    expect(won.values(SQL.commit)?.slice(3)).toEqual([[], [], 'node-7']);
   });
 });

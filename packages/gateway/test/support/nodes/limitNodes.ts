@@ -98,7 +98,7 @@ export const ACCOUNT = 'one';
 const anAccount = (limits: Partial<AccountLimits>): Account => ({
   id: ACCOUNT,
   providerId: 'test',
-  retiresModels: false,
+  official: false,
   provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
   limits: { ...LIMITS, inFlight: 20, pollsPerSecond: 20, ...limits },
 });

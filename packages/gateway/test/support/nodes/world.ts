@@ -36,6 +36,8 @@ interface NodesOptions {
   /** A database with tasks, and the upstream that knows them. New ones by default. */
   readonly url?: string;
   readonly upstream?: RecordingUpstream;
+  /** Polls as it is learnt, and not at a fixed interval, which saves real time. */
+  readonly learns?: boolean;
 }
 
 /** One engine of several, over the same PostgreSQL, the same files and the same upstream, in real time. */
@@ -113,8 +115,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
         clock: systemClock,
         timers,
         feed,
-        // To save real time.
-        tracker: fixedInterval(250),
+        ...(options.learns ? {} : { tracker: fixedInterval(250) }),
         log,
         settings: { ...SETTINGS, callTimeoutMs: 10_000, ...options.settings },
       });

@@ -15,12 +15,14 @@ export interface ServingProcess {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts `onetake serve` with only these settings; resolves once it listens. The caller ends it. */
+/** Starts `onetake serve` with only these settings, in `cwd`; resolves once it listens. The caller ends it. */
 export function serveProcess(
   env: Record<string, string>,
   started: (child: ChildProcess) => void = () => undefined,
+  cwd = process.cwd(),
 ): Promise<ServingProcess> {
   const child = spawn(process.execPath, [CLI, 'serve'], {
+    cwd,
     env: { PATH: process.env.PATH, ONETAKE_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import type { FaultRule } from './faults.ts';
+import { withFlatErrors, withOtherIds, withWords } from './rewrites.ts';
 
 /** The payload that Fastify is about to send. */
 export type Payload = string | Buffer | Readable | null | undefined;
@@ -30,7 +31,13 @@ export function spoil(rule: FaultRule, reply: FastifyReply, payload: Payload): P
       reply.header('retry-after', String(rule.retryAfter ?? POLL_LATER_SECONDS));
       return payload;
     case 'malformed_json':
-      return malformed(reply, payload);
+      return rewritten(reply, payload, (json) => json.slice(0, Math.ceil(json.length / 2)));
+    case 'renamed_ids':
+      return rewritten(reply, payload, withOtherIds);
+    case 'reworded_errors':
+      return rewritten(reply, payload, (json) => withWords(json, rule.words ?? ''));
+    case 'flat_errors':
+      return rewritten(reply, payload, (json) => withFlatErrors(json, rule.words ?? ''));
     case 'slow_body':
       return announced(reply, payload, trickle(payload, rule.bytesPerSecond ?? SLOW_BYTES_PER_SECOND));
     case 'truncated_body': {
@@ -46,11 +53,11 @@ function discard(payload: Payload): void {
   if (payload instanceof Readable) payload.destroy();
 }
 
-function malformed(reply: FastifyReply, payload: Payload): Payload {
+function rewritten(reply: FastifyReply, payload: Payload, rewrite: (text: string) => string): Payload {
   if (typeof payload !== 'string') return payload;
-  const half = payload.slice(0, Math.ceil(payload.length / 2));
-  reply.header('content-length', Buffer.byteLength(half));
-  return half;
+  const text = rewrite(payload);
+  reply.header('content-length', Buffer.byteLength(text));
+  return text;
 }
 
 function lengthOf(reply: FastifyReply, payload: Payload): number {

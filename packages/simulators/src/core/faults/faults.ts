@@ -10,7 +10,7 @@ export const FAULTS = {
   hang: 'before',
   /** The request is handled after `delayMs`. */
   delay: 'before',
-  /** The request is answered with a 5xx (`status`, 503 by default) and not handled. The body is the upstream's own or a load balancer's page (`html`). */
+  /** The request is answered with a 5xx or another `status` (503 by default) and not handled. The body is the upstream's own, with `words` if they are set, or a page of another server (`html`). */
   server_error: 'before',
   /** The request is answered with the upstream's 429, with `Retry-After` if `retryAfter` (seconds) is set. */
   rate_limited: 'before',
@@ -28,6 +28,17 @@ export const FAULTS = {
   empty_body: 'after',
   /** The answer asks not to be polled again for `retryAfter` seconds, by a `Retry-After` header. */
   poll_later: 'after',
+  /**
+   * Answers name jobs by other ids than the one that their creation was answered with, and those ids work nowhere. LiteLLM does so, as a proxy
+   * before OpenAI (its issues 33423 and 33740).
+   */
+  renamed_ids: 'after',
+  /** Errors in the answer have `words` for their message, which proxies and their pages may write. */
+  reworded_errors: 'after',
+  /** Errors of jobs are `words` instead of an object. No upstream documents it; servers that speak its protocol do so. */
+  flat_errors: 'after',
+  /** The next job gets the id `id`, as long as no other job has it: to a client, ids mean nothing. Lasts until it is removed. */
+  given_id: 'always',
   /** The upstream's clock is `skewMs` ahead, in its Date header and in every time that it reports. Lasts until it is removed. */
   clock_skew: 'always',
   /** The upstream reports every prompt changed by `rewording`. Lasts until it is removed. */
@@ -56,6 +67,8 @@ export interface FaultRule {
   readonly bytesPerSecond?: number;
   readonly skewMs?: number;
   readonly rewording?: Rewording;
+  readonly words?: string;
+  readonly id?: string;
 }
 
 const FIELDS: Readonly<Record<keyof FaultRule, true>> = {
@@ -73,6 +86,8 @@ const FIELDS: Readonly<Record<keyof FaultRule, true>> = {
   bytesPerSecond: true,
   skewMs: true,
   rewording: true,
+  words: true,
+  id: true,
 };
 
 export interface Fault {
@@ -102,6 +117,8 @@ export interface FaultsInForce extends Faults {
   skewMs(upstream: string): number;
   /** A prompt as the upstream reports it. */
   reworded(upstream: string, prompt: string): string;
+  /** The id that the next job of the upstream is to have, if a fault says so. */
+  givenId(upstream: string): string | undefined;
 }
 
 export function createFaults(seed: string): FaultsInForce {
@@ -155,6 +172,10 @@ export function createFaults(seed: string): FaultsInForce {
       }
       return reworded;
     },
+    givenId: (upstream) =>
+      [...active.values()].findLast(
+        ({ rule }) => rule.kind === 'given_id' && (rule.upstream ?? upstream) === upstream,
+      )?.rule.id,
   };
 }
 

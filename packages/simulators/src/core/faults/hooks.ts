@@ -5,6 +5,7 @@ import type { Answer } from '../http/answer.ts';
 import type { LedgerWriter } from '../ledger.ts';
 import { type Payload, spoil } from './bodies.ts';
 import { FAULTS, type FaultRule, type FaultsInForce } from './faults.ts';
+import { withWords } from './rewrites.ts';
 
 /** The upstream's own answers to faults of the core. */
 export interface TroubleAnswers {
@@ -15,7 +16,7 @@ export interface TroubleAnswers {
 const DELAY_MS = 500;
 const UNAVAILABLE = 503;
 
-/** The page of a load balancer that cannot reach the upstream behind it. */
+/** The page of a load balancer that cannot reach the upstream behind it, or of a server that is another one. */
 const htmlPage = (status: number): Answer => ({
   status,
   body: `<html>\r\n<head><title>${status}</title></head>\r\n<body><center><h1>${status}</h1></center></body>\r\n</html>\r\n`,
@@ -93,7 +94,10 @@ async function trouble(fault: FaultRule, reply: FastifyReply, answers: TroubleAn
       return;
     case 'server_error': {
       const status = fault.status ?? UNAVAILABLE;
-      await give(reply, fault.html ? htmlPage(status) : answers.unavailable(status));
+      const { body, ...answer } = fault.html ? htmlPage(status) : answers.unavailable(status);
+      const { words } = fault;
+      const spoken = words === undefined ? body : JSON.parse(withWords(JSON.stringify(body), words));
+      await give(reply, { ...answer, body: spoken });
       return;
     }
     case 'rate_limited':

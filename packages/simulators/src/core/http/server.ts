@@ -14,7 +14,15 @@ const BODY_LIMIT = 64 * 1024 * 1024;
 const LONGEST_HEAD = 64 * 1024;
 const HOST = '127.0.0.1';
 
+/** A private key and its certificate, in PEM. */
+export interface Tls {
+  readonly key: string;
+  readonly cert: string;
+}
+
 type Options = Parameters<typeof hookFaults>[1] & {
+  /** With it the server speaks HTTPS. */
+  readonly tls: Tls | undefined;
   readonly answers: {
     notFound(request: FastifyRequest): Answer;
     unreadable(error: FastifyError): Answer;
@@ -33,13 +41,15 @@ export interface Server {
 }
 
 export function createServer(options: Options): Server {
-  const app = fastify({
+  const { tls } = options;
+  const app: FastifyInstance = fastify({
     bodyLimit: BODY_LIMIT,
-    http: { maxHeaderSize: LONGEST_HEAD },
+    ...(tls ? { https: { ...tls, maxHeaderSize: LONGEST_HEAD } } : { http: { maxHeaderSize: LONGEST_HEAD } }),
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 2000 },
+    routerOptions: { maxParamLength: LONGEST_HEAD },
   });
   hookFaults(app, options);
+  acceptEmptyJson(app);
   app.setNotFoundHandler((request, reply) => give(reply, options.answers.notFound(request)));
   app.setErrorHandler<FastifyError>((error, _request, reply) => {
     if (error instanceof Refusal) return give(reply, error.answer);
@@ -52,7 +62,7 @@ export function createServer(options: Options): Server {
   let port = 0;
   return {
     app,
-    origin: () => `http://${HOST}:${port}`,
+    origin: () => `${tls ? 'https' : 'http'}://${HOST}:${port}`,
     async listen(wanted) {
       await app.listen({ host: HOST, port: wanted });
       port = (app.server.address() as AddressInfo).port;
@@ -72,4 +82,14 @@ export function createServer(options: Options): Server {
     },
     close: () => app.close(),
   };
+}
+
+/** Many SDKs, and the examples in Ark's documentation, send `Content-Type: application/json` on every call, also without a body. */
+function acceptEmptyJson(app: FastifyInstance): void {
+  const parseJson = app.getDefaultJsonParser('error', 'ignore');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else parseJson(request, body, done);
+  });
 }

@@ -38,6 +38,8 @@ export type Failure = 'moderation' | 'internal' | 'invalid';
 /** One task at an upstream. Times are milliseconds UTC. `Details` is what only this upstream knows about it. */
 export interface Job<Details = unknown> {
   readonly id: string;
+  /** The id of the upstream's own making, which its results are filed under. Differs from `id` if a fault gave another one. */
+  readonly ownId: string;
   readonly upstream: string;
   readonly account: string;
   readonly model: string;

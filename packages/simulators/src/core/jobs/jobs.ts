@@ -30,6 +30,8 @@ export function createJobs<Details>(options: {
   readonly schedule: Schedule;
   /** Endings that this upstream does not have, each with the ending that it has instead. */
   readonly endings: Partial<Readonly<Record<Ending, Ending>>>;
+  /** The id of the next job, if it is not to have one of the upstream's own. */
+  readonly givenId: () => string | undefined;
   /** The pace of a model; undefined if there is no such model. */
   readonly paceOf: (model: string) => Pace | undefined;
   /** Called after every change of state, creation included. */
@@ -49,11 +51,14 @@ export function createJobs<Details>(options: {
     occurrences.set(text, occurrence + 1);
     const random = createRandom(`${options.seed} ${options.upstream} ${text} ${occurrence}`);
     const { queueMs, ...drawn } = draw(request, random, options);
-    let id = request.newId(random);
-    while (entries.has(id)) id = request.newId(random);
+    let ownId = request.newId(random);
+    while (entries.has(ownId)) ownId = request.newId(random);
+    const givenId = options.givenId();
+    const id = givenId === undefined || entries.has(givenId) ? ownId : givenId;
     const entry: Entry<Details> = {
       ...newJob(request, drawn),
       id,
+      ownId,
       upstream: options.upstream,
       createdAt: clock.now(),
       random,
@@ -166,7 +171,7 @@ const sigmaOf = ({ medianMs, p90Ms }: Pace): number => Math.log(p90Ms / medianMs
 function newJob<Details>(
   { account, model, prompt, video, details }: JobRequest<Details>,
   { plan, seed }: Drawn,
-): Omit<Entry<Details>, 'id' | 'upstream' | 'createdAt' | 'random' | 'pool' | 'runMs'> {
+): Omit<Entry<Details>, 'id' | 'ownId' | 'upstream' | 'createdAt' | 'random' | 'pool' | 'runMs'> {
   return {
     account,
     model,

@@ -1,4 +1,4 @@
-import { isObject } from '../jsonPath.ts';
+import { isObject } from '../../mapping/jsonPath.ts';
 import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
 
 /** "Queue", "Check the status": each status, and whether a response is there. */
@@ -23,7 +23,7 @@ export const FAL: PackageRow = {
   optionsName: 'fal',
   parameters: [
     { from: 'prompt', to: 'prompt' },
-    // The package writes "8s", as the models of the catalogue expect it.
+    // The package writes "8s". Models that spell it otherwise say so in their `inputs`.
     { from: 'duration', to: 'duration' },
     { from: 'aspectRatio', to: 'aspectRatio' },
     { from: 'resolution', to: 'providerOptions.fal.resolution' },
@@ -40,6 +40,9 @@ export const FAL: PackageRow = {
     { code: /^(?:runner_|internal_)/, reason: 'upstream_failed' },
     { message: /exhausted balance|user is locked/i, reason: 'quota_exhausted' },
   ],
+  // The package sends every app to `fal-ai/…`. An id with an owner, such as `bytedance/seedance-2.0`, is the whole path.
+  address: (url, id) =>
+    id.includes('/') && !id.startsWith('fal-ai/') ? url.replace(`/fal-ai/${id}`, `/${id}`) : url,
   reports: { state: 'status', queued: ['IN_QUEUE'], queuePosition: 'queue_position' },
   isVerdict,
   // The package asks for the response, which says only that there is none yet.

@@ -1,4 +1,5 @@
 import type { Resolution } from '../../../tasks/request.ts';
+import { isObject, withErrorObject } from '../../mapping/jsonPath.ts';
 import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
 
 /** MiniMax's tiers nearest to the resolutions of the gateway's API. "2K" is 2560x1440 in 16:9. */
@@ -24,7 +25,7 @@ export const MINIMAX: PackageRow = {
     { from: 'resolution', to: 'providerOptions.minimax.resolution', as: (resolution) => TIERS[resolution] },
     { from: 'watermark', to: 'providerOptions.minimax.aigcWatermark' },
   ],
-  images: ['image', 'lastFrame', 'referenceImages'],
+  images: ['image', 'lastFrame', 'references'],
   reserved: COMMON_RESERVED,
   // Error codes are in brackets at the end of a message: "insufficient balance (1008)".
   errors: [
@@ -38,6 +39,7 @@ export const MINIMAX: PackageRow = {
   ],
   // "Query task": `updated_at` of a task that is over is its last change, and so its end.
   reports: { state: 'task.status', queued: ['queued'], endedAt: 'task.updated_at' },
+  repair: (body) => (isObject(body) && 'task' in body ? { ...body, task: withErrorObject(body.task) } : body),
   limits: {
     // "Video generation: 5 RPM", stated for the models before H3 but not for H3 itself. Ten seconds between polls.
     inFlight: 20,

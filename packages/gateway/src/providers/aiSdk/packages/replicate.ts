@@ -1,4 +1,4 @@
-import { isObject } from '../jsonPath.ts';
+import { isObject } from '../../mapping/jsonPath.ts';
 import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
 
 /** Replicate, "HTTP API", "Prediction lifecycle" and "Rate limits"; @ai-sdk/replicate, replicate-video-model.ts for what is sent on. */

@@ -1,3 +1,4 @@
+import { withErrorObject } from '../../mapping/jsonPath.ts';
 import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
 
 /** xAI, "Video generation" and "REST API reference"; @ai-sdk/xai, xai-video-model.ts for what is sent on. */
@@ -20,7 +21,7 @@ export const XAI: PackageRow = {
     { from: 'resolution', to: 'providerOptions.xai.resolution' },
     { from: 'generateAudio', to: 'generateAudio' },
   ],
-  images: ['image', 'lastFrame', 'referenceImages'],
+  images: ['image', 'lastFrame', 'references'],
   // Edits and extensions are other operations with other prices. Storage options would publish the result elsewhere.
   reserved: [...COMMON_RESERVED, 'mode', 'videoUrl', 'storageOptions', 'storage_options', 'video', 'output'],
   errors: [
@@ -30,6 +31,7 @@ export const XAI: PackageRow = {
   ],
   // "GET /v1/videos/{request_id}": 202 with `status: pending` and `progress` while it runs.
   reports: { progress: 'progress' },
+  repair: withErrorObject,
   limits: {
     // xAI shows limits only on the page of a team's own models. Others report 60 a minute for video.
     inFlight: 20,

@@ -1,0 +1,141 @@
+import { type Download, type DownloadOptions, download } from './download.ts';
+import { OnetakeError } from './errors.ts';
+import { type Call, createHttp, type HttpOptions } from './http.ts';
+import { SYSTEM_TIMING } from './timing.ts';
+import type {
+  CallOptions,
+  GenerateOptions,
+  ListParams,
+  Model,
+  SubmitOptions,
+  SubmitParams,
+  Submitted,
+  Task,
+  WaitOptions,
+} from './types.ts';
+import { type Server, taskPath, waitForTask, withTimeout } from './wait.ts';
+
+const TASKS = '/v1/video/generations';
+
+/** A client of a gateway. It keeps no connection and no state of a task, so any number of calls can run at once. */
+export class Onetake {
+  readonly #server: Server;
+
+  constructor(options: HttpOptions) {
+    this.#server = { http: createHttp(options, SYSTEM_TIMING), abilities: { events: true, hold: true } };
+  }
+
+  /**
+   * Makes a video: submits, and waits until the task has succeeded. Throws a `TaskFailedError` if it failed. However often requests must be
+   * repeated, there is one task. After any other error, `wait(error.taskId)` goes on with it.
+   */
+  generate(params: SubmitParams, options: GenerateOptions = {}): Promise<Task> {
+    return withTimeout(options, async (signal) => {
+      const submitted = await this.submit(params, { ...options, signal });
+      options.onProgress?.(submitted);
+      return waitForTask(this.#server, submitted.task_id, { ...options, signal }, submitted);
+    });
+  }
+
+  /** Submits a task and answers with its id, once it is stored durably. */
+  async submit(
+    params: SubmitParams,
+    { signal, idempotencyKey = newKey() }: SubmitOptions = {},
+  ): Promise<Submitted> {
+    try {
+      const { body } = await this.#server.http.json<Submitted>({
+        method: 'POST',
+        path: TASKS,
+        body: params,
+        headers: { 'idempotency-key': idempotencyKey },
+        signal,
+        // Because of the key.
+        repeatable: true,
+      });
+      if (typeof body?.task_id !== 'string')
+        throw new OnetakeError('The answer has no task_id; check baseUrl.');
+      return body;
+    } catch (error) {
+      if (error instanceof OnetakeError) error.idempotencyKey = idempotencyKey;
+      throw error;
+    }
+  }
+
+  /** Waits until a task has succeeded, in whatever process it was submitted. Throws a `TaskFailedError` if it failed. */
+  wait(taskId: string, options: WaitOptions = {}): Promise<Task> {
+    return withTimeout(options, (signal) => waitForTask(this.#server, taskId, { ...options, signal }));
+  }
+
+  /** A task as it is now, be it failed. */
+  async get(taskId: string, { signal }: CallOptions = {}): Promise<Task> {
+    return this.#ofTask(taskId, { path: taskPath(taskId), repeatable: true, signal });
+  }
+
+  /** The tasks of the project, newest first. Pages are fetched as they are needed. */
+  async *list(
+    { metadata = {}, ...params }: ListParams = {},
+    { signal }: CallOptions = {},
+  ): AsyncGenerator<Task, void, undefined> {
+    const filters = Object.fromEntries(
+      Object.entries(metadata).map(([name, value]) => [`metadata[${name}]`, value]),
+    );
+    for (let after: string | undefined; ; ) {
+      const { body } = await this.#server.http.json<Page>({
+        path: TASKS,
+        query: { ...params, ...filters, after },
+        repeatable: true,
+        signal,
+      });
+      yield* body.data;
+      if (!body.has_more || body.next_cursor === undefined) return;
+      after = body.next_cursor;
+    }
+  }
+
+  /** Cancels a task. One that its provider is still to stop is answered with `cancel_requested`; `wait` tells how it ends. */
+  async cancel(taskId: string, { signal }: CallOptions = {}): Promise<Task> {
+    return this.#ofTask(taskId, { method: 'POST', path: `${taskPath(taskId)}/cancel`, signal });
+  }
+
+  /** Erases a finished task with its prompt, its inputs and its video. */
+  async delete(taskId: string, { signal }: CallOptions = {}): Promise<void> {
+    await this.#ofTask(taskId, { method: 'DELETE', path: taskPath(taskId), signal });
+  }
+
+  /** The video of a finished task, or its poster frame. `downloadToFile` of `@onetake/client/node` saves it. */
+  download(taskId: string, options: DownloadOptions = {}): Promise<Download> {
+    return download(this.#server.http, taskId, options);
+  }
+
+  /** The models, what each accepts and costs, and whether it can be used here. */
+  async models({ signal }: CallOptions = {}): Promise<readonly Model[]> {
+    const path = '/v1/models';
+    const { body } = await this.#server.http.json<{ data: readonly Model[] }>({
+      path,
+      repeatable: true,
+      signal,
+    });
+    return body.data;
+  }
+
+  async #ofTask<T>(taskId: string, call: Call): Promise<T> {
+    try {
+      return (await this.#server.http.json<T>(call)).body;
+    } catch (error) {
+      if (error instanceof OnetakeError) error.taskId = taskId;
+      throw error;
+    }
+  }
+}
+
+interface Page {
+  readonly data: readonly Task[];
+  readonly has_more: boolean;
+  readonly next_cursor?: string;
+}
+
+/** `randomUUID` is missing in pages that came by plain http. */
+const newKey = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  );

@@ -1,0 +1,36 @@
+/** The public exports of this package. */
+
+export { Onetake } from './client.ts';
+export type { Download, DownloadOptions } from './download.ts';
+export {
+  ApiError,
+  AuthenticationError,
+  BudgetError,
+  ConflictError,
+  ConnectionError,
+  DownloadError,
+  GoneError,
+  InvalidRequestError,
+  NotFoundError,
+  OnetakeError,
+  PermissionError,
+  RateLimitError,
+  ServerError,
+  TaskFailedError,
+  WaitTimeoutError,
+  WebhookError,
+} from './errors.ts';
+export type { HttpOptions as OnetakeOptions } from './http.ts';
+export type {
+  CallOptions,
+  GenerateOptions,
+  ListParams,
+  Model,
+  Progress,
+  SubmitOptions,
+  SubmitParams,
+  Submitted,
+  Task,
+  WaitOptions,
+} from './types.ts';
+export { type VerifyOptions, verifyWebhook, type WebhookEvent } from './webhook.ts';

@@ -1,0 +1,44 @@
+import type { Schemas } from './schema.ts';
+
+/** What a video is made of. `GET /v1/models` says what each model accepts. */
+export type SubmitParams = Schemas['SubmitBody'];
+
+/** The answer of a submit. */
+export type Submitted = Schemas['Submitted'];
+
+/**
+ * A task as the gateway tells it. A server that speaks only submit, query and download of this API leaves out everything but `task_id`,
+ * `status`, `format`, `url` and `error`.
+ */
+export type Task = Schemas['Task'];
+
+/** A task on its way. What its submit has not told yet is missing. */
+export type Progress = Pick<Task, 'task_id' | 'status'> & Partial<Task>;
+
+export type Model = Schemas['Model'];
+
+/** Which tasks to list. */
+export type ListParams = Omit<Schemas['ListQuery'], 'after'> & {
+  /** Only tasks that were submitted with all of these pairs. */
+  readonly metadata?: Readonly<Record<string, string>>;
+};
+
+/** Options of every call. */
+export interface CallOptions {
+  /** Ends the call when it is aborted; what the server has accepted stays accepted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SubmitOptions extends CallOptions {
+  /** Up to 255 visible ASCII characters. A random one by default. A submit with the same key and parameters answers with the same task. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface WaitOptions extends CallOptions {
+  /** Called with the task as it is first, and after each change. */
+  readonly onProgress?: ((task: Progress) => void) | undefined;
+  /** How long to wait at most, milliseconds. Without it, until the task has ended. */
+  readonly timeout?: number | undefined;
+}
+
+export type GenerateOptions = SubmitOptions & WaitOptions;

@@ -1,0 +1,84 @@
+import { WebhookError } from './errors.ts';
+import type { Task } from './types.ts';
+
+/** What a webhook announces. */
+export interface WebhookEvent {
+  /** `video.started`, `video.succeeded` or `video.failed`. */
+  readonly type: string;
+  /** When it happened, in ISO 8601. */
+  readonly timestamp: string;
+  /** The task as of the event. */
+  readonly data: Task;
+}
+
+export interface VerifyOptions {
+  /** How far the time of the signature may be from now, seconds. 300 by default. */
+  readonly tolerance?: number | undefined;
+  /** Milliseconds. `Date.now()` by default. */
+  readonly now?: number | undefined;
+}
+
+/** As a `Request` has them, or as Node's servers and frameworks do, whose names are in lower case. */
+type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/**
+ * Checks that a webhook is genuine and recent, and returns what it announces: Standard Webhooks 1.0 with HMAC-SHA256.
+ * `payload` is the body as it was received, not parsed and serialised again. While a secret is rotated, give both.
+ * The same event may arrive more than once, with the same `webhook-id`. Throws a `WebhookError` if it is not to be trusted.
+ */
+export async function verifyWebhook(
+  payload: string | Uint8Array,
+  headers: WebhookHeaders,
+  secrets: string | readonly string[],
+  { tolerance = 300, now = Date.now() }: VerifyOptions = {},
+): Promise<WebhookEvent> {
+  const id = required(headers, 'webhook-id');
+  const timestamp = required(headers, 'webhook-timestamp');
+  const signatures = required(headers, 'webhook-signature').split(' ');
+  if (!/^\d+$/.test(timestamp)) throw new WebhookError('webhook-timestamp is no number.');
+  if (Math.abs(now / 1000 - Number(timestamp)) > tolerance)
+    throw new WebhookError(`webhook-timestamp is more than ${tolerance} s from the time here.`);
+
+  const text = new TextEncoder();
+  const body = typeof payload === 'string' ? text.encode(payload) : payload;
+  const head = text.encode(`${id}.${timestamp}.`);
+  const signed = new Uint8Array(head.length + body.length);
+  signed.set(head);
+  signed.set(body, head.length);
+
+  for (const key of await Promise.all([secrets].flat().map(importSecret)))
+    for (const signature of signatures) {
+      const bytes = signature.startsWith('v1,') ? fromBase64(signature.slice(3)) : undefined;
+      // Compares in constant time.
+      if (bytes && (await crypto.subtle.verify('HMAC', key, bytes, signed))) return eventOf(body);
+    }
+  throw new WebhookError('No signature of the webhook was made with one of the secrets.');
+}
+
+function required(headers: WebhookHeaders, name: string): string {
+  const value = headers instanceof Headers ? headers.get(name) : headers[name];
+  if (typeof value !== 'string' || value === '') throw new WebhookError(`The webhook has no ${name}.`);
+  return value;
+}
+
+function importSecret(secret: string) {
+  const bytes = fromBase64(secret.replace(/^whsec_/, ''));
+  if (!bytes || bytes.length === 0) throw new TypeError('A webhook secret is whsec_ and base64.');
+  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify']);
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}
+
+function eventOf(body: Uint8Array): WebhookEvent {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch (cause) {
+    throw new WebhookError('The body of the webhook is not JSON.', { cause });
+  }
+}

@@ -1,0 +1,92 @@
+import { isUtf8 } from 'node:buffer';
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import type { App } from '../context.ts';
+import { type FormPart, invalidForm, partsOf } from './formParts.ts';
+import { PLAIN_BYTES } from './json.ts';
+import type { BodySink, ReceiveBody } from './receive.ts';
+import { tooLarge, tooMuchText } from './scanner.ts';
+
+/** A file in a form, as the data URL that requests carry media in. What it is shows in its bytes, whatever type was declared. */
+export class Upload {
+  readonly dataUrl: string;
+
+  constructor(bytes: Buffer) {
+    this.dataUrl = `data:application/octet-stream;base64,${bytes.toString('base64')}`;
+  }
+}
+
+/**
+ * Parses `multipart/form-data` bodies of the routes of `scope` into objects: text, files as `Upload`, and objects of what is named
+ * like `input_reference[image_url]`.
+ */
+export function useForms(scope: App, receive: ReceiveBody): void {
+  scope.addContentTypeParser('multipart/form-data', async (request: FastifyRequest, payload: Readable) => {
+    const body = await receive(request, payload, ({ limit }) => createCollector(limit));
+    return readForm(body.bytes(), request.headers['content-type'] ?? '');
+  });
+}
+
+function createCollector(limit: number): BodySink & { bytes(): Buffer } {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  return {
+    write(chunk) {
+      length += chunk.length;
+      if (length > limit) throw tooLarge(limit);
+      chunks.push(chunk);
+    },
+    get length() {
+      return length;
+    },
+    bytes: () => Buffer.concat(chunks),
+  };
+}
+
+async function readForm(bytes: Buffer, contentType: string): Promise<Record<string, unknown>> {
+  const parts = await partsOf(bytes, contentType);
+  refuseMuchText(bytes, parts);
+  const fields = new Map<string, unknown>();
+  for (const { name, isFile, content } of parts) {
+    const read = isFile ? new Upload(content) : textOf(name, content);
+    const [, outer, inner] = /^([^[\]]+)\[([^[\]]+)\]$/.exec(name) ?? [];
+    if (outer === undefined || inner === undefined) addTo(fields, name, read);
+    else addTo(membersOf(fields, outer), inner, read, name);
+  }
+  return plain(fields);
+}
+
+/** Everything except the files is limited like the text of a JSON body. */
+function refuseMuchText(bytes: Buffer, parts: readonly FormPart[]): void {
+  let text = bytes.length;
+  for (const { isFile, content } of parts) if (isFile) text -= content.length;
+  if (text > PLAIN_BYTES) throw tooMuchText(PLAIN_BYTES);
+}
+
+/** The text as it was before it was put into a form, which has CRLF for every line break (WHATWG HTML, "Multipart form data"). */
+function textOf(name: string, content: Buffer): string {
+  if (!isUtf8(content)) throw invalidForm('The body is not valid UTF-8; encode its text as UTF-8.', name);
+  return content.toString('utf8').replaceAll('\r\n', '\n');
+}
+
+function addTo(fields: Map<string, unknown>, member: string, value: unknown, name = member): void {
+  if (fields.has(member)) {
+    const shown = name.slice(0, 64).toWellFormed();
+    throw invalidForm(`The field ${JSON.stringify(shown)} is given twice; send it once.`, shown);
+  }
+  fields.set(member, value);
+}
+
+/** The members of an object that comes in several parts. */
+function membersOf(fields: Map<string, unknown>, name: string): Map<string, unknown> {
+  const known = fields.get(name);
+  if (known instanceof Map) return known;
+  const members = new Map<string, unknown>();
+  addTo(fields, name, members);
+  return members;
+}
+
+const plain = (fields: ReadonlyMap<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    [...fields].map(([name, value]) => [name, value instanceof Map ? plain(value) : value] as const),
+  );

@@ -1,0 +1,66 @@
+import type { z } from 'zod';
+import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
+import type { ErrorAnswer } from '../schemas.ts';
+import type { VideoErrorAnswer } from './schemas.ts';
+
+/** Whether a request is for this API, whose errors have a form of their own. */
+export const isOfVideosApi = (url: string): boolean => /^\/+v1\/+videos(?:[/?]|$)/.test(url);
+
+/** Fields of the unified API that have another name in this one. */
+const NAMES: Readonly<Record<string, string>> = {
+  image: 'input_reference',
+  duration: 'seconds',
+  video_url: 'video',
+  'references[0]': 'video',
+};
+
+/** Our reasons by the codes that OpenAI documents. The others are codes as they are. */
+const CODES: Readonly<Record<string, string>> = {
+  unauthorized: 'invalid_api_key',
+  rate_limited: 'rate_limit_exceeded',
+  invalid_request: 'invalid_value',
+};
+
+/** An error in OpenAI's form. */
+export function videoError({ error }: z.output<typeof ErrorAnswer>): z.output<typeof VideoErrorAnswer> {
+  const { param } = error;
+  const name = param === undefined ? undefined : (NAMES[param] ?? param);
+  const isNamed = param !== undefined && name !== undefined && error.message.startsWith(param);
+  return {
+    error: {
+      message: isNamed ? `${name}${error.message.slice(param.length)}` : error.message,
+      type: typeOf(error.code),
+      param: name ?? null,
+      code: CODES[error.reason] ?? error.reason,
+    },
+  };
+}
+
+/** OpenAI's guide "Error codes". */
+function typeOf(status: number): string {
+  if (status === 402) return 'insufficient_quota';
+  if (status === 429) return 'requests';
+  return status >= 500 ? 'server_error' : 'invalid_request_error';
+}
+
+export const videoNotFound = (id: string): OnetakeError =>
+  new OnetakeError(
+    'not_found',
+    404,
+    `There is no video ${JSON.stringify(id.slice(0, 64).toWellFormed())} in your project.`,
+    { param: 'video_id' },
+  );
+
+/** For a call that is repeated after the video which it made was deleted: that does not exist in this API. */
+export const deletedSince = (): OnetakeError =>
+  new OnetakeError(
+    'not_found',
+    404,
+    'The video of this Idempotency-Key was deleted; use a new key for a new video.',
+  );
+
+export const missing = (param: string): OnetakeError =>
+  invalidRequest(`Missing required parameter: '${param}'.`, param, 'missing_required_parameter');
+
+export const unsupported = (message: string, param?: string): OnetakeError =>
+  invalidRequest(message, param, 'unsupported_operation');

@@ -1,0 +1,128 @@
+import { hash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { requireScope } from '../auth/keyring.ts';
+import { checkMeasuredReferences } from '../catalogue/measuredReferences.ts';
+import { checkRequest } from '../catalogue/validate/request.ts';
+import { logOf } from '../observability/requestLog.ts';
+import type { IdempotencyRecord } from '../store/store.ts';
+import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
+import type { Task } from '../tasks/task.ts';
+import { type ApiContext, keyOf } from './context.ts';
+import { hangUpSignal } from './http/hangUp.ts';
+import { withSource } from './sourceVideo.ts';
+
+/** What a caller asked for, in whatever protocol. */
+export interface Asked {
+  /** What must be the same again under the same idempotency key. */
+  readonly given: unknown;
+  /** The same as a body of the unified API. Called only if there is no task yet. */
+  unified(): Promise<unknown>;
+  /** The task that this is a remix of. */
+  readonly remixOf?: string;
+}
+
+/** Makes a task of a request, or finds the one that was made under its idempotency key. Throws what is wrong with the request. */
+export type Submission = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  asked: Asked,
+) => Promise<{ readonly task: Task; readonly replayed: boolean }>;
+
+/** A webhook that is accepted but never called would be worse than an error. */
+const NO_WEBHOOKS =
+  'webhook_url is not supported by this version; leave it out, and wait with ?wait=60 or watch …/events instead.';
+
+/** Longer strings are most likely images. Characters. */
+const LONG_TEXT = 4096;
+
+/** The way of every request into the engine. */
+export function createSubmission(context: ApiContext): Submission {
+  const { engine, cluster, catalogue, inputs, clock, metrics, settings } = context;
+
+  async function submit(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { unified, remixOf }: Pick<Asked, 'unified' | 'remixOf'>,
+    idempotency: IdempotencyRecord | undefined,
+  ) {
+    const key = keyOf(request);
+    const wanted = checkRequest(await unified(), catalogue);
+    catalogue.requireAvailable(wanted.model);
+    const checked = await withSource(context, request, wanted);
+    if (checked.webhookUrl !== undefined) throw invalidRequest(NO_WEBHOOKS, 'webhook_url');
+    const gone = hangUpSignal(reply);
+    const { request: stored, media, ...read } = await inputs.readAll(checked, key.projectId, gone);
+    const notes = [...checked.notes, ...read.notes];
+    try {
+      // If the client has disconnected, nobody would learn the id of the task.
+      gone.throwIfAborted();
+      const measured = checkMeasuredReferences(checked, stored, catalogue, settings.linksInputs);
+      const submitted = await engine.submit({
+        projectId: key.projectId,
+        keyId: key.id,
+        request: {
+          ...measured.request,
+          ...(remixOf === undefined ? {} : { remixOf }),
+          ...(notes.length > 0 ? { notes } : {}),
+        },
+        price: measured.price,
+        media,
+        ...(idempotency ? { idempotency } : {}),
+      });
+      if (submitted.replayed) await inputs.discard(media);
+      else record(submitted.task, request);
+      return submitted;
+    } catch (error) {
+      // The task was not accepted, so its inputs are deleted; if that fails, the cleanup deletes them later. If the answer of the
+      // store was lost, the task may have been accepted, and the inputs may belong to it.
+      const lost = cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable';
+      if (!lost) await inputs.discard(media).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Logs the acceptance with the request id, so that the log lines of the task can be found by it, and counts it. */
+  function record({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
+    logOf(request).info(
+      { event: 'task.accepted', task: id, model, project: projectId, key: keyId },
+      'task accepted',
+    );
+    metrics.accepted.inc({ model });
+  }
+
+  function readIdempotency({ headers }: FastifyRequest, given: unknown): IdempotencyRecord | undefined {
+    const key = readIdempotencyKey(headers['idempotency-key']);
+    return key === undefined
+      ? undefined
+      : { key, bodyHash: hashOf(given), expiresAt: clock.now() + settings.idempotencyMs };
+  }
+
+  return async (request, reply, asked) => {
+    const key = keyOf(request);
+    requireScope(key, 'generate');
+    const idempotency = readIdempotency(request, asked.given);
+    // First of all, because everything else may have changed since the first attempt: the catalogue, the image behind a URL, a
+    // gateway that is stopping now.
+    const earlier = idempotency && (await engine.acceptedUnder(key.projectId, idempotency));
+    if (earlier) return { task: earlier, replayed: true };
+    if (engine.draining) throw draining();
+    return submit(request, reply, asked, idempotency);
+  };
+}
+
+/** Images are hashed separately, so that a large body is not serialised a second time. */
+const hashOf = (body: unknown): string =>
+  hash(
+    'sha256',
+    JSON.stringify(body, (_name, value) =>
+      typeof value === 'string' && value.length > LONG_TEXT ? `sha256:${hash('sha256', value)}` : value,
+    ) ?? '',
+  );
+
+function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(header)) {
+    throw invalidRequest('Idempotency-Key must be 1 to 255 visible ASCII characters.', 'Idempotency-Key');
+  }
+  return header;
+}

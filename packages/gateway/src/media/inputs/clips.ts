@@ -1,0 +1,251 @@
+import { createHash } from 'node:crypto';
+import { addAbortSignal, Readable } from 'node:stream';
+import type { DraftReference } from '../../catalogue/validate/references.ts';
+import { FetchError } from '../../net/fetchError.ts';
+import type { GuardedFetch } from '../../net/guardedFetch.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { newId } from '../../tasks/ids.ts';
+import type { AudioRef, Reference, StoredInput, VideoRef } from '../../tasks/request.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { AudioVerdict } from '../inspect/audio.job.ts';
+import type { ProbeVerdict } from '../inspect/probe.job.ts';
+import { contentTypeOf } from '../key.ts';
+import type { MediaStorage } from '../media.ts';
+import { refused } from './bytes.ts';
+import { base64Bytes, decodeBase64, readGivenImage } from './inlineImage.ts';
+import type { InputRow, InputRows } from './rows.ts';
+
+/** A reference that is a video or sound, before it is read. */
+export type DraftClip = DraftReference & { readonly type: 'video' | 'audio' };
+
+export interface StoredClip {
+  readonly reference: Reference;
+  readonly row: InputRow;
+}
+
+/** Reads, probes and stores a reference video or sound. Throws a 400 that names its field; then nothing stays stored. */
+export type ClipReader = (clip: DraftClip, projectId: string, signal: AbortSignal) => Promise<StoredClip>;
+
+export interface ClipReaderParts {
+  readonly guardedFetch: GuardedFetch;
+  readonly storage: MediaStorage;
+  readonly store: InputRows;
+  readonly probeVideo: (path: string) => Promise<ProbeVerdict>;
+  readonly probeAudio: (path: string) => Promise<AudioVerdict>;
+  /** Opens the video of a finished task of the project. Throws a 400 that names the field. */
+  readonly openVideo: (taskId: string, projectId: string, field: string) => Promise<Readable>;
+  readonly clock: Clock;
+  /** Bytes. */
+  readonly maxBytes?: number;
+}
+
+/** No upstream takes a larger video (100 to 200 MB). */
+const MAX_BYTES = 200 * 2 ** 20;
+/** A large video from a slow host. The request of the client waits for it. Milliseconds. */
+const FETCH_MS = 100_000;
+
+type Format = 'mp4' | 'mov' | 'webm' | 'wav' | 'mp3';
+
+const isVideoFormat = (name: string): name is 'mp4' | 'mov' | 'webm' => ['mp4', 'mov', 'webm'].includes(name);
+
+/** What a file turned out to be. */
+interface Measured {
+  readonly format: Format;
+  readonly facts: Omit<VideoRef, keyof StoredInput> | Omit<AudioRef, keyof StoredInput>;
+}
+
+export function createClipReader(parts: ClipReaderParts): ClipReader {
+  const { storage, store, clock } = parts;
+
+  return async (clip, projectId, signal) => {
+    const id = newId();
+    // The format is known only once the bytes are here.
+    const unknown = { ...rowOf(id, projectId, clock.now()), storageKey: `input/${id}.bin` };
+    // The row first, so that the sweep finds what a crash leaves.
+    await store.putMedia([unknown]);
+    const write = await storage.write(unknown.storageKey);
+    let row: InputRow = unknown;
+    try {
+      const counted = createCounter();
+      await send(parts, clip, projectId, signal, async (pieces) => {
+        await write.append(Readable.from(counted.through(pieces), { objectMode: false }), 0);
+      });
+      signal.throwIfAborted();
+      const { format, facts } = await measured(parts, clip, write.path);
+      const storageKey = `input/${id}.${format}`;
+      const contentType = contentTypeOf(storageKey);
+      row = { ...unknown, storageKey, contentType, ...counted.result() };
+      await store.putMedia([row]);
+      await write.commit(row.storageKey);
+      const input = { mediaId: id, contentType, bytes: row.bytes, ...sourceOf(clip), ...facts };
+      return { row, reference: referenceOf(clip, input) };
+    } catch (error) {
+      // If a removal fails, the sweep repeats it. The caller gets the original error.
+      await write.abandon().catch(() => undefined);
+      await storage.remove(row.storageKey).catch(() => undefined);
+      await store.removeMedia([id]).catch(() => undefined);
+      throw error;
+    }
+  };
+}
+
+/** `measured` has read the file as what the type of the reference says. */
+const referenceOf = ({ type, role }: DraftClip, input: StoredInput): Reference =>
+  ({ type, ...(role === undefined ? {} : { role }), input }) as Reference;
+
+function sourceOf({ from }: DraftClip): Pick<StoredInput, 'sourceUrl'> {
+  return 'given' in from && /^https?:/i.test(from.given) ? { sourceUrl: from.given } : {};
+}
+
+const rowOf = (id: string, projectId: string, createdAt: number): Omit<InputRow, 'storageKey'> => ({
+  id,
+  projectId,
+  kind: 'input',
+  contentType: 'application/octet-stream',
+  state: 'pending',
+  bytes: 0,
+  sha256: '',
+  createdAt,
+});
+
+/** Counts and digests what passes through. */
+function createCounter() {
+  const digest = createHash('sha256');
+  let bytes = 0;
+  return {
+    async *through(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      for await (const piece of pieces) {
+        bytes += piece.length;
+        digest.update(piece);
+        yield piece;
+      }
+    },
+    result: () => ({ bytes, sha256: digest.digest('hex') }),
+  };
+}
+
+/** Gives the bytes to `take`, wherever they are. */
+async function send(
+  { guardedFetch, openVideo, maxBytes = MAX_BYTES }: ClipReaderParts,
+  { from, field, type }: DraftClip,
+  projectId: string,
+  signal: AbortSignal,
+  take: (pieces: AsyncIterable<Buffer>) => Promise<void>,
+): Promise<void> {
+  const tooLarge = () =>
+    refused(
+      field,
+      `the ${NOUNS[type]} is larger than ${Math.floor(maxBytes / 2 ** 20)} MiB; send a smaller one.`,
+    );
+  if ('videoId' in from) {
+    const video = await openVideo(from.videoId, projectId, field);
+    return copy(video, { signal, take: (pieces) => take(atMost(maxBytes, pieces, tooLarge)) });
+  }
+  const given = readGivenImage(from.given);
+  if (!given) throw refused(field, `data must be a data URL or base64 of the ${NOUNS[type]}.`);
+  if (given.kind === 'base64') {
+    if (base64Bytes(given.base64) > maxBytes) throw tooLarge();
+    const bytes = decodeBase64(given.base64);
+    if (!bytes) {
+      throw refused(
+        field,
+        'data is not valid base64; send the standard alphabet with padding, without line breaks.',
+      );
+    }
+    return take(Readable.from([bytes]));
+  }
+  try {
+    const { status } = await guardedFetch(given.url, {
+      headers: { accept: `${type}/*` },
+      accept: (contentType) => mayBe(type, contentType),
+      maxBytes,
+      timeoutMs: FETCH_MS,
+      signal,
+      into: take,
+    });
+    if (status < 200 || status > 299) {
+      throw refused(
+        field,
+        `the URL answered ${status}; give a public URL of the ${NOUNS[type]}, or the file as data.`,
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof FetchError)) throw error;
+    if (error.problem === 'too_large') throw tooLarge();
+    throw error.problem === 'wrong_type'
+      ? refused(
+          field,
+          `the URL answered with something else than a ${NOUNS[type]}; give that of the file itself.`,
+          error,
+        )
+      : refused(field, `${error.message}, or give the file as data.`, error);
+  }
+}
+
+/** Gives a video of our own to `take` until the signal, however its storage hangs. Throws the reason of the signal. */
+async function copy(
+  video: Readable,
+  { signal, take }: { signal: AbortSignal; take: (pieces: AsyncIterable<Buffer>) => Promise<void> },
+): Promise<void> {
+  // Its errors are those of `take`, which may not read it yet.
+  addAbortSignal(
+    signal,
+    video.on('error', () => undefined),
+  );
+  try {
+    await take(video);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    video.destroy();
+  }
+}
+
+async function* atMost(
+  bytes: number,
+  pieces: AsyncIterable<Buffer>,
+  tooLarge: () => Error,
+): AsyncGenerator<Buffer> {
+  let left = bytes;
+  for await (const piece of pieces) {
+    left -= piece.length;
+    if (left < 0) throw tooLarge();
+    yield piece;
+  }
+}
+
+const NOUNS: Readonly<Record<DraftClip['type'], string>> = { video: 'video', audio: 'sound file' };
+
+/** Many hosts send no content type, or only `application/octet-stream`. */
+const mayBe = (type: DraftClip['type'], contentType: string): boolean =>
+  contentType === '' ||
+  contentType.toLowerCase().startsWith(`${type}/`) ||
+  /^(application|binary)\/octet-stream/i.test(contentType);
+
+async function measured(
+  { probeVideo, probeAudio }: ClipReaderParts,
+  { type, field }: DraftClip,
+  path: string,
+): Promise<Measured> {
+  if (type === 'audio') {
+    const verdict = await probeAudio(path);
+    if (verdict.ok) return { format: verdict.format, facts: { duration: verdict.seconds } };
+    throw verdict.problem === 'truncated'
+      ? refused(field, 'the sound file is damaged or incomplete; send the whole file.')
+      : refused(field, 'the file is not WAV or MP3; convert it.');
+  }
+  const verdict = await probeVideo(path);
+  if (!verdict.ok) {
+    throw verdict.problem === 'truncated'
+      ? refused(field, 'the video is damaged or incomplete; send the whole file.')
+      : refused(field, 'the file is not a video in MP4, MOV or WebM; convert it.');
+  }
+  const { container, duration, width, height, fps } = verdict.probe;
+  if (isVideoFormat(container)) return { format: container, facts: { duration, width, height, fps } };
+  throw refused(field, `the video is ${container}, not MP4, MOV or WebM; convert it.`);
+}
+
+/** A 400 about a task that a reference names. */
+export const refusedVideo = (field: string, why: string): OnetakeError =>
+  new OnetakeError('invalid_request', 400, `${field}: video_id ${why}`, { param: `${field}.video_id` });

@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { createLog, readConfig, startGateway } from '@onetake/gateway';
+
+const run = promisify(execFile);
+const FILE = fileURLToPath(new URL('../../packages/client/src/schema.ts', import.meta.url));
+
+const HEAD = "// Made from the gateway's OpenAPI document by `npm run client`.\n\n";
+
+export async function writeSchema(tools: string): Promise<void> {
+  await writeFile(FILE, await makeSchema(tools));
+}
+
+/** What is wrong with the checked-in types. */
+export async function checkSchema(tools: string): Promise<readonly string[]> {
+  const same = (await readFile(FILE, 'utf8')) === (await makeSchema(tools));
+  return same ? [] : ['packages/client/src/schema.ts is not what the gateway says; run: npm run client'];
+}
+
+async function makeSchema(tools: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'onetake-client-'));
+  try {
+    const [from, to] = [join(folder, 'openapi.json'), join(folder, 'schema.ts')];
+    await writeFile(from, JSON.stringify(schemasOf(await readDocument(folder))));
+    await run(join(tools, 'openapi-typescript'), [from, '--output', to, '--immutable']);
+    // Beside the schemas it has a type for each other part of a document, of which there are none.
+    const schemas = /^ {4}schemas: (\{\n[\s\S]*?\n {4}\});$/m.exec(await readFile(to, 'utf8'))?.[1];
+    if (!schemas) throw new Error('The generator wrote no schemas.');
+    return `${HEAD}export interface Schemas ${schemas.replaceAll(/^ {4}/gm, '')}\n`;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Json {
+  readonly content?: { readonly 'application/json'?: { readonly schema?: object } };
+}
+interface Parameter {
+  readonly in: string;
+  readonly name: string;
+  readonly description?: string;
+  readonly schema: object & { readonly default?: unknown };
+}
+interface Operation {
+  readonly operationId?: string;
+  readonly parameters?: readonly Parameter[];
+  readonly requestBody?: Json;
+  readonly responses?: Readonly<Record<string, Json>>;
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+}
+
+/** As a gateway of this checkout serves it. */
+async function readDocument(folder: string): Promise<Document> {
+  const config = readConfig({ ONETAKE_PORT: '0', ONETAKE_DATA_DIR: join(folder, 'data') }, () => undefined);
+  const gateway = await startGateway(config, createLog('silent'));
+  try {
+    const response = await fetch(new URL('/openapi.json', gateway.address));
+    return (await response.json()) as Document;
+  } finally {
+    await gateway.close();
+  }
+}
+
+/** A submit with `wait` is answered with the task instead, and the client does not send one. */
+function unheld(schema: object): object {
+  const [first] = 'anyOf' in schema ? (schema.anyOf as readonly object[]) : [];
+  if (!first) throw new Error('The OpenAPI document does not tell the two answers of a submit apart.');
+  return first;
+}
+
+/** A document of what the client sends and reads, each under a name. The gateway's own has no names, and much more. */
+function schemasOf(document: Document): object {
+  const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
+  const operation = (id: string): Operation => {
+    const found = operations.find(({ operationId }) => operationId === id);
+    if (!found) throw new Error(`The OpenAPI document has no operation ${id}.`);
+    return found;
+  };
+  const json = (id: string, body: Json | undefined): object => {
+    const schema = body?.content?.['application/json']?.schema;
+    if (!schema) throw new Error(`The OpenAPI document has no JSON for ${id}.`);
+    return schema;
+  };
+  const answer = (id: string) => json(id, operation(id).responses?.[200]);
+  const query = (operation('listVideoTasks').parameters ?? []).filter(
+    (parameter) => parameter.in === 'query',
+  );
+  const schemas = {
+    SubmitBody: json('submitVideo', operation('submitVideo').requestBody),
+    Submitted: unheld(answer('submitVideo')),
+    Task: answer('getVideoTask'),
+    Model: answer('getModel'),
+    ListQuery: {
+      type: 'object',
+      properties: Object.fromEntries(
+        // A parameter with a default may be left out.
+        query.map(({ name, description, schema: { default: _, ...schema } }) => [
+          name,
+          { ...schema, description },
+        ]),
+      ),
+    },
+  };
+  return { openapi: '3.1.0', info: { title: 'Onetake', version: '1' }, paths: {}, components: { schemas } };
+}
