@@ -1,10 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
 import { createVideoOpener } from './api/ownVideo.ts';
 import { createServer } from './api/server.ts';
-import { IDLE_GRACE_MS, shutDown } from './api/shutdown.ts';
+import { IDLE_GRACE_MS, shutDown, trackUnused } from './api/shutdown.ts';
 import { createEventStreams } from './api/streams.ts';
 import { createFrames } from './api/views/event.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
@@ -219,6 +220,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   const { store, cluster, engine, catalogue, clock, feed, keys, native, proxies, storage } = parts;
   const log: Log = parts.logger;
   let server: App | undefined;
+  let unused: ReadonlySet<Socket> = new Set();
   const draining = createDraining();
   opened.defer(async () => {
     const patienceMs = config.drainTimeoutSeconds * 1000;
@@ -228,6 +230,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     }
     await shutDown({
       app: server,
+      unused,
       draining,
       delayMs: config.drainDelaySeconds * 1000,
       graceMs: IDLE_GRACE_MS,
@@ -305,6 +308,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       idempotencyMs: IDEMPOTENCY_MS,
     },
   });
+  unused = trackUnused(server.server);
   if (cluster.shared) warnAboutAddresses(config, log);
   await engine.start();
   address = await listen(server, config);

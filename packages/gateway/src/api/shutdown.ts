@@ -1,10 +1,12 @@
 import type { Server as HttpServer } from 'node:http';
-import { Server as NetServer } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import type { App } from './context.ts';
 import type { Draining } from './draining.ts';
 
 export interface Closing {
   readonly app: App;
+  /** From `trackUnused`. */
+  readonly unused: ReadonlySet<Socket>;
   readonly draining: Draining;
   /** How long everything goes on as before, milliseconds. It should be long enough for the load balancer to notice. */
   readonly delayMs: number;
@@ -33,7 +35,7 @@ const SWEEP_MS = 50;
  * It closes the remaining connections once their clients have been told or have been idle for a while.
  */
 export async function shutDown(closing: Closing): Promise<void> {
-  const { app, draining, delayMs, graceMs, patienceMs, drain } = closing;
+  const { app, unused, draining, delayMs, graceMs, patienceMs, drain } = closing;
   draining.begin();
   // Without a delay there is no other node that could take over the requests, so waiting gains nothing.
   if (delayMs > 0) await pause(delayMs);
@@ -43,7 +45,10 @@ export async function shutDown(closing: Closing): Promise<void> {
   if (delayMs > 0) await within(gone, Math.min(graceMs, patienceMs));
 
   const drained = drain(patienceMs);
-  const closeIdle = () => app.server.closeIdleConnections();
+  const closeIdle = () => {
+    app.server.closeIdleConnections();
+    for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
+  };
   closeIdle();
   const sweep = setInterval(closeIdle, SWEEP_MS);
   try {
@@ -54,6 +59,20 @@ export async function shutDown(closing: Closing): Promise<void> {
   }
   await app.close();
   await drained;
+}
+
+/**
+ * The connections of a server, from now on, that have sent no request yet. Browsers and connection pools open some ahead, and
+ * `closeIdleConnections` of Node takes them for busy: each would hold up a stop for as long as a request may take.
+ */
+export function trackUnused(server: HttpServer): ReadonlySet<Socket> {
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', ({ socket }) => unused.delete(socket));
+  return unused;
 }
 
 /**

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import fastify from 'fastify';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/api/context.ts';
 import { createDraining } from '../../src/api/draining.ts';
-import { shutDown } from '../../src/api/shutdown.ts';
+import { shutDown, trackUnused } from '../../src/api/shutdown.ts';
 import { keepConnection } from '../support/http/keptConnection.ts';
 
 const KEY = 'sk-test-0123456789abcdefghij';
@@ -29,6 +30,7 @@ async function world({ delayMs = 0, graceMs = 60_000, patienceMs = 60_000 } = {}
     arrived.dispatchEvent(new Event('never'));
     return new Promise(() => undefined);
   });
+  const unused = trackUnused(app.server);
   const origin = await app.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     app.server.closeAllConnections();
@@ -43,6 +45,7 @@ async function world({ delayMs = 0, graceMs = 60_000, patienceMs = 60_000 } = {}
     close: () =>
       shutDown({
         app,
+        unused,
         draining,
         delayMs,
         graceMs,
@@ -101,6 +104,26 @@ it('during the delay new connections are accepted; held requests are answered af
   expect((await held).status).toBe(200);
   await closed;
   expect(w.order).toEqual(['released', 'drain 60000']);
+});
+
+it('a connection that never sent anything is closed, and one that is sending a request is answered', async () => {
+  const w = await world();
+  const { hostname, port } = new URL(w.origin);
+  const open = async () => {
+    const accepted = once(w.app.server, 'connection');
+    const socket = connect(Number(port), hostname);
+    onTestFinished(() => void socket.destroy());
+    const [theirs] = await accepted;
+    return { socket, theirs: theirs as Socket };
+  };
+  const [ahead, sending] = [await open(), await open()];
+  sending.socket.write('GET /now HT');
+  while (sending.theirs.bytesRead === 0) await new Promise((resolve) => setImmediate(resolve));
+  const closed = w.close();
+  await once(ahead.socket.resume(), 'close');
+  sending.socket.write('TP/1.1\r\nhost: x\r\n\r\n');
+  expect(String((await once(sending.socket, 'data'))[0])).toMatch(/^HTTP\/1.1 200/);
+  await closed;
 });
 
 it('a request that does not end is cut at the timeout', async () => {

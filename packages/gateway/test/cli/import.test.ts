@@ -25,7 +25,7 @@ import { ledgerInDatabase, ledgerInFolder } from '../support/ledger.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
 import { beginOnetake, onetake } from '../support/processes/commandLine.ts';
 import { bucketSettings, closeBuckets, freshBucket } from '../support/servers/bucket.ts';
-import { connect, freshDatabase } from '../support/servers/database.ts';
+import { connect, freshDatabase, waitingForLocks } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { type Contents, fillFolder } from './folder.ts';
 
@@ -175,10 +175,8 @@ describe('importing a data folder', () => {
       ).rows;
 
     const begun = beginOnetake(env, 'import', '--from', dir);
-    await eventually(async () => {
-      const { rows } = await client.query(`select 1 from pg_locks where objid = 42 and not granted`);
-      expect(rows).toHaveLength(1);
-    });
+    const waiting = async (count: number) => expect(await waitingForLocks(client)).toBe(count);
+    await eventually(() => waiting(1));
     await begun.kill();
     for (const { pid } of end.cut ? await importing() : []) {
       await client.query('select pg_terminate_backend($1)', [pid]);
@@ -208,10 +206,7 @@ describe('importing a data folder', () => {
       'create trigger pause before insert on projects for each row execute function pause()',
     );
     await client.query('select pg_advisory_lock(42)');
-    const waiting = async (count: number) => {
-      const { rows } = await client.query(`select 1 from pg_locks where not granted`);
-      expect(rows).toHaveLength(count);
-    };
+    const waiting = async (count: number) => expect(await waitingForLocks(client)).toBe(count);
     const { child } = beginOnetake(env, 'import', '--from', dir);
     const ended = once(child, 'exit');
     await eventually(() => waiting(1));

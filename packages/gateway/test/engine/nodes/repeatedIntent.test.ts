@@ -8,7 +8,7 @@ import { createTimers } from '../../../src/time/timers.ts';
 import { accepted, INTENT, moved } from '../../store/contract/steps.ts';
 import { openStore } from '../../store/postgres/openStore.ts';
 import { eventually } from '../../support/eventually.ts';
-import { connect, freshDatabase } from '../../support/servers/database.ts';
+import { connect, freshDatabase, waitingForLocks } from '../../support/servers/database.ts';
 
 it('an intent whose first try took the last place while the second one waited is recognised', async () => {
   const url = await freshDatabase();
@@ -33,12 +33,7 @@ it('an intent whose first try took the last place while the second one waited is
       return (tries === 1 ? impatient : store).intend(move, 2);
     },
   });
-  await eventually(async () => {
-    const { rows } = await holder.query(
-      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    expect([tries, rows.length]).toEqual([2, 2]);
-  });
+  await eventually(async () => expect([tries, await waitingForLocks(holder)]).toEqual([2, 2]));
   await holder.query('commit');
   expect(await intending).toMatchObject({ phase: 'submitting' });
   expect([tries, tasks.drives(active), active.writeUnknown]).toEqual([2, true, false]);

@@ -70,8 +70,12 @@ export function describeIds({ name, abilities, open }: Suite): void {
 
     it('may be any text, and is never a reason to lose the job', async () => {
       const fixture = await open();
+      const used = new Set<string>();
       await fc.assert(
         fc.asyncProperty(anyId, async (id) => {
+          // No upstream gives an id twice, while fast-check draws some texts again (`valueOf`, `__proto__`).
+          fc.pre(!used.has(id));
+          used.add(id);
           required(fixture.network?.giveId, 'giveId')(id);
           const { handle, result } = await finished(fixture);
           const forms = [id, JSON.stringify(id).slice(1, -1), encodeURIComponent(id)];

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Event } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { eventually } from '../../support/eventually.ts';
-import { connect, copyDatabase, freshDatabase } from '../../support/servers/database.ts';
+import { connect, copyDatabase, freshDatabase, waitingForLocks } from '../../support/servers/database.ts';
 import { endOf, failed, readAfter } from '../contract/events.ts';
 import { accepted, moved } from '../contract/steps.ts';
 import { openStore } from './openStore.ts';
@@ -21,12 +21,7 @@ async function withLateTransition() {
   await holder.query('select 1 from tasks where id = $1 for update', [slow.id]);
   const late = store.commit(moved(slow, FAILED));
   const watcher = await connect(url);
-  await eventually(async () => {
-    const { rows } = await watcher.query(
-      `select 1 from pg_locks where not granted and locktype in ('transactionid', 'tuple')`,
-    );
-    expect(rows).toHaveLength(1);
-  });
+  await eventually(async () => expect(await waitingForLocks(watcher)).toBe(1));
   const quick = await failed(other);
   return {
     store,

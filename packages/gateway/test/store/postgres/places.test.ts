@@ -10,7 +10,7 @@ import { taskError } from '../../../src/tasks/reasons.ts';
 import type { AttemptOutcome, Task } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
-import { connect, freshDatabase } from '../../support/servers/database.ts';
+import { connect, freshDatabase, waitingForLocks } from '../../support/servers/database.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
 import { openStore } from './openStore.ts';
 
@@ -122,12 +122,7 @@ describe('an intent', () => {
     await holder.query('begin');
     await holder.query(free);
     const intending = node.intend(intentOf(next), 1);
-    await eventually(async () => {
-      const { rows } = await holder.query(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      expect(rows).toHaveLength(1);
-    });
+    await eventually(async () => expect(await waitingForLocks(holder)).toBe(1));
     await holder.query('commit');
     expect(await intending).toBe('written');
     expect(await placesOf(node)).toBe(1);

@@ -45,7 +45,7 @@ export async function createSessions(): Promise<Sessions> {
       // The server releases the lock a moment after its client has disconnected.
       for (;;) {
         const { rows } = await pool.query(
-          "select from pg_locks where locktype = 'advisory' and classid = $1::oid and objid = $2::oid",
+          "select from pg_locks where locktype = 'advisory' and classid = $1::oid and objid = $2::oid and database = (select oid from pg_database where datname = current_database())",
           [LOCK_CLASS, Number(node.slice('node-'.length))],
         );
         if (rows.length === 0) return;

@@ -27,6 +27,14 @@ export async function connect(url: string): Promise<Client> {
 /** An empty PostgreSQL database of the test's own, as a URL; `how` is SQL for its creation. */
 export const freshDatabase = (how?: string): Promise<string> => createDatabase(inject('postgres'), how);
 
+/** The number of sessions that wait for a lock in a connection's database. `pg_locks` shows those of all databases of the server. */
+export async function waitingForLocks(client: Client): Promise<number> {
+  const { rowCount } = await client.query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rowCount ?? 0;
+}
+
 /** A copy of a database as it is now, like a physical backup. All its clients are disconnected. */
 export async function copyDatabase(of: string): Promise<string> {
   const name = new URL(of).pathname.slice(1);
