@@ -202,7 +202,10 @@ function nameOf(checkout: string): string {
   return checkout === ROOT ? 'onetake' : basename(checkout);
 }
 
-const countsOf = (text: string): number[] => text.split(',').map(Number);
+function countsOf(text: string): number[] {
+  return text.split(',').map(Number);
+}
 
-const familiesOf = (names: string): Family[] =>
-  names.split(',').flatMap((name) => FAMILIES.find((family) => family.name === name) ?? []);
+function familiesOf(names: string): Family[] {
+  return names.split(',').flatMap((name) => FAMILIES.find((family) => family.name === name) ?? []);
+}
