@@ -106,6 +106,7 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
     upstreamTime,
     reach,
     nobodysId,
+    findVersion,
   } = provider;
   return {
     submit(job, { signal, maySend }) {
@@ -144,6 +145,7 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
     }),
     ...(chooseJobs && { chooseJobs }),
     ...(nobodysId && { nobodysId }),
+    ...(findVersion === undefined ? {} : { findVersion }),
     ...(resume && { resume: (job) => bound('resume', undefined, () => resume(job)) }),
     ...(cancel && { cancel: (handle, signal) => bound('cancel', signal, () => cancel(handle, signal)) }),
     ...(find && { find: (attempt, signal) => bound('find', signal, () => find(attempt, signal)) }),

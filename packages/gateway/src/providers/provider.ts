@@ -65,6 +65,12 @@ export interface Provider {
    */
   find?(attempt: UnknownSubmission, signal: AbortSignal): Promise<FindOutcome>;
 
+  /**
+   * Names the way in which jobs are made and looked for, if an operator can change it. A search that finds a job which was made in the same way
+   * shows that it would find others. Stored with each attempt; see `UnknownSubmission.earlier`.
+   */
+  readonly findVersion?: string;
+
   /** Deletes a job upstream once its result is stored here. Best effort. */
   discard?(handle: Handle, signal: AbortSignal): Promise<void>;
 
@@ -238,6 +244,13 @@ export interface UnknownSubmission {
   readonly sinceGivenUp: () => number;
   /** Whether an attempt already has this upstream id. Such a job is not the lost one. */
   readonly isKnown: (upstreamId: string) => Promise<boolean>;
+  /** The latest jobs of the account that were made with the attempt's `findVersion`. Absent if the provider's is another by now. */
+  readonly earlier?: () => Promise<readonly MadeJob[]>;
+}
+
+/** A submission that was answered. */
+export interface MadeJob extends Pick<Job, 'idempotencyKey' | 'upstreamModel' | 'request'> {
+  readonly upstreamId: string;
 }
 
 export type FindOutcome =

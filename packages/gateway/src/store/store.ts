@@ -38,6 +38,11 @@ export interface TaskStore {
   listTasks(query: TaskQuery): Promise<readonly Task[]>;
   /** Other tasks in phase `submitting` on the same account and upstream model, whose prompt has the same `promptKey`. */
   submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
+  /** Tasks whose current attempt was made at the account with this `findVersion`, and has an upstream id; the latest first. */
+  submittedTo(
+    accountId: string,
+    query: { readonly findVersion: string; readonly limit: number },
+  ): Promise<readonly Task[]>;
   /** Tasks that expired since `since` while their upstream job was still running; the latest first. */
   expiredSince(since: number, limit: number): Promise<readonly Task[]>;
   /** Whether an attempt of any task has this upstream id on the account. */

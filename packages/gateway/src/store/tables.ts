@@ -117,6 +117,7 @@ export const ATTEMPTS = complete<StoredAttempt>()(
     server: { type: 'text', member: 'server', optional: true },
     idempotency_key: { type: 'text', member: 'idempotencyKey' },
     upstream_model: { type: 'text', member: 'upstreamModel' },
+    find_version: { type: 'text', member: 'findVersion', optional: true },
     intended_at: { type: 'bigint', member: 'intendedAt' },
     intended_there_at: { type: 'bigint', member: 'intendedThereAt', optional: true },
     upstream_id: { type: 'text', member: 'upstreamId', optional: true, changes: true },

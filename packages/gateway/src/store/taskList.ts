@@ -50,6 +50,7 @@ export function taskList(
       'a.server as a_server',
       'a.idempotency_key as a_idempotency_key',
       'a.upstream_model as a_upstream_model',
+      'a.find_version as a_find_version',
       'a.intended_at as a_intended_at',
       'a.intended_there_at as a_intended_there_at',
       'a.upstream_id as a_upstream_id',

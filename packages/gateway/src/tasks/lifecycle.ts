@@ -28,6 +28,7 @@ export type Event =
       readonly server?: string;
       readonly idempotencyKey: string;
       readonly upstreamModel: string;
+      readonly findVersion?: string;
       readonly intendedThereAt?: number;
     }
   | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
@@ -139,6 +140,7 @@ function applied(task: Task, event: Event, now: number): Move | undefined {
           ...(event.server === undefined ? {} : { server: event.server }),
           idempotencyKey: event.idempotencyKey,
           upstreamModel: event.upstreamModel,
+          ...(event.findVersion === undefined ? {} : { findVersion: event.findVersion }),
           intendedAt: now,
           ...(event.intendedThereAt === undefined ? {} : { intendedThereAt: event.intendedThereAt }),
         },

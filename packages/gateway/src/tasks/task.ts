@@ -73,6 +73,8 @@ export interface Attempt {
   /** Sent upstream if the provider supports idempotency keys. Also used to find the job if the outcome of the submission is unknown. */
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
+  /** `Provider.findVersion` when the attempt was made. */
+  readonly findVersion?: string;
   readonly intendedAt: number;
   /** `intendedAt` by the upstream's clock, if known, to compare with the times in the upstream's list. */
   readonly intendedThereAt?: number;

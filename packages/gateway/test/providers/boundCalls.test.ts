@@ -16,7 +16,7 @@ import { aRequest } from '../support/builders.ts';
 import { LIMITS } from '../support/engineParts.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
 
-type Call = Exclude<keyof Provider, 'onHint' | 'refusedOptions' | 'chooseJobs' | 'nobodysId'>;
+type Call = Exclude<keyof Provider, 'onHint' | 'refusedOptions' | 'chooseJobs' | 'nobodysId' | 'findVersion'>;
 
 const HANDLE: Handle = { upstreamId: 'u', upstreamModel: 'm', idempotencyKey: 'k', intendedAt: 1 };
 const JOB: Job = {
@@ -265,6 +265,7 @@ describe('a provider whose calls are bounded', () => {
     expect(Object.keys(least).sort()).toEqual(['close', 'open', 'poll', 'refusedOptions', 'submit']);
     const heard: string[] = [];
     const { provider } = bounded(never, {
+      findVersion: 'v1',
       onHint(listener) {
         listener('u');
         return () => heard.push('unsubscribed');
@@ -272,6 +273,7 @@ describe('a provider whose calls are bounded', () => {
     });
     provider.onHint((id) => heard.push(id))();
     expect(heard).toEqual(['u', 'unsubscribed']);
+    expect(provider.findVersion).toBe('v1');
   });
 });
 

@@ -101,6 +101,7 @@ const attempt = wholly<Attempt>(
   },
   {
     server: text,
+    findVersion: hex32,
     intendedThereAt: time,
     upstreamId: text,
     submittedAt: time,

@@ -138,7 +138,10 @@ export function createRecordingProvider(options: {
   }
 
   const provider: Required<
-    Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime' | 'chooseJobs' | 'reach' | 'nobodysId'>
+    Omit<
+      Provider,
+      'verifyCallback' | 'resume' | 'upstreamTime' | 'chooseJobs' | 'reach' | 'nobodysId' | 'findVersion'
+    >
   > = {
     refusedOptions: () => [],
     async submit(job, { signal, maySend }) {

@@ -1,6 +1,7 @@
 import type { Account } from '../../providers/account.ts';
-import type { FindOutcome, Provider, UnknownSubmission } from '../../providers/provider.ts';
+import type { FindOutcome, MadeJob, Provider, UnknownSubmission } from '../../providers/provider.ts';
 import { SETTLED_MS } from '../../providers/search/judge.ts';
+import type { Attempt } from '../../tasks/task.ts';
 import { type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
 import { type ActiveTask, phaseSignal } from '../activeTask.ts';
@@ -42,13 +43,30 @@ interface SearchParts
 /** Delays between searches for a lost submission: an upstream's list may lag behind. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
+/** Jobs whose making may show what a search can find. */
+const MOST_EARLIER = 50;
+
 const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
 
 export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
   const { activeTasks, duplicates, confirm, store, cluster, settings, clock, timers, log } = parts;
   const remoteDuplicates = createRemoteDuplicateGuard(parts);
 
-  function lostOf({ task }: ActiveTask, { madeAt, late }: Partial<Sent>): UnknownSubmission {
+  async function madeLike({ accountId }: Attempt, findVersion: string): Promise<readonly MadeJob[]> {
+    const tasks = await store.submittedTo(accountId, { findVersion, limit: MOST_EARLIER });
+    return tasks.flatMap((task) => {
+      const { upstreamId, idempotencyKey, upstreamModel } = task.attempt ?? {};
+      if (upstreamId === undefined || idempotencyKey === undefined || upstreamModel === undefined) return [];
+      const request = parts.upstreamRequest(task) ?? task.request;
+      return [{ upstreamId, idempotencyKey, upstreamModel, request }];
+    });
+  }
+
+  function lostOf(
+    { task }: ActiveTask,
+    { provider: { findVersion } }: Account,
+    { madeAt, late }: Partial<Sent>,
+  ): UnknownSubmission {
     const { attempt, id } = task;
     if (!attempt) throw new Error(`task ${id} is ${task.phase} without an attempt`);
     let givenUpAt = late ? undefined : timers.monotonic();
@@ -73,6 +91,9 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
       // After a restart, the process that submitted has certainly ended.
       sinceGivenUp: () => (givenUpAt === undefined ? -1 : msBetween(givenUpAt, timers.monotonic())),
       isKnown: (upstreamId) => store.isKnownUpstream(attempt.accountId, upstreamId),
+      ...(findVersion === undefined || findVersion !== attempt.findVersion
+        ? {}
+        : { earlier: () => madeLike(attempt, findVersion) }),
     };
   }
 
@@ -148,7 +169,7 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
   return {
     async find(active, account, sent) {
       if (!activeTasks.drives(active)) return undefined;
-      const lost = lostOf(active, sent ?? {});
+      const lost = lostOf(active, account, sent ?? {});
       const signal = AbortSignal.any([parts.stopping, phaseSignal(active)]);
       if (account.provider.find) return searchAll(active, lost, account, signal);
       if (!sent && cluster.shared) {

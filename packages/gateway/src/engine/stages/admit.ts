@@ -70,6 +70,7 @@ export function createAdmit(parts: AdmitParts): Stage {
         ...(member ? { server: member.server } : {}),
         idempotencyKey: newId(),
         upstreamModel,
+        ...(provider.findVersion === undefined ? {} : { findVersion: provider.findVersion }),
         ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
       },
       { retryUntilWritten: true, intend: account.limiter.intend },

@@ -13,7 +13,7 @@ import { reads } from './contradictions.ts';
 import { NoSuchJob, read, textOf } from './errors.ts';
 import { writeId } from './id.ts';
 import { timeOf } from './job.ts';
-import type { KeyProof, Made } from './keyProof.ts';
+import type { KeyProof } from './keyProof.ts';
 import { fillCall, requestScope, type Scope } from './request.ts';
 import type { ProviderFile } from './schema.ts';
 import { Turns } from './turns.ts';
@@ -40,6 +40,9 @@ interface Wanted {
 
 const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
 
+/** Whether only jobs with the key are shown. A list of all jobs shows by itself whether they have keys. */
+export const isByKey = (find: Find): boolean => 'by_key' in find || reads(find.list, ['key']);
+
 /** Looks for a lost submission as the file says. */
 export async function findJob(
   { file, send, upstreamTime, keyProof }: FindParts,
@@ -57,12 +60,11 @@ export async function findJob(
   });
   if (typeof listing === 'string') return { found: true, upstreamId: listing, isCertain: true };
   const outcome = await judge({ ...listing, listedAt: await upstreamTime() }, lost);
-  // A list of all jobs shows by itself whether they have keys.
-  const isFiltered = 'by_key' in find || reads(find.list, ['key']);
-  if (outcome.found || outcome.certainty !== 'absent' || !isFiltered) return outcome;
-  return (await keyProof.isGiven(scope, finds)) ? outcome : UNKNOWN;
+  if (outcome.found || outcome.certainty !== 'absent' || !isByKey(find)) return outcome;
+  const earlier = (await lost.earlier?.()) ?? [];
+  return (await keyProof.isGiven(scope, earlier, finds)) ? outcome : UNKNOWN;
 
-  async function finds({ scope, upstreamId }: Made): Promise<boolean> {
+  async function finds(scope: Scope, upstreamId: string): Promise<boolean> {
     const mayBe = async (id: string) => id === upstreamId;
     return (await search({ scope, earliest: Number.NEGATIVE_INFINITY, mayBe })) === upstreamId;
   }

@@ -1,35 +1,32 @@
-import { fillCall, type Scope } from './request.ts';
+import { createHash } from 'node:crypto';
+import type { MadeJob } from '../provider.ts';
+import { fillCall, requestScope, type Scope } from './request.ts';
 import type { ProviderFile } from './schema.ts';
-
-/** A submission that was answered. */
-export interface Made {
-  /** What `submit` read. */
-  readonly scope: Scope;
-  readonly upstreamId: string;
-}
 
 /**
  * Whether a search by key can be believed if it finds nothing. An upstream that drops the key it is given would never find any job, and each
- * lost one would count as never made, and be made and billed again. So the same search must have found a job that was made.
+ * lost one would count as never made, and be made and billed again. So the same search must find a job that was made.
  */
 export interface KeyProof {
-  /** Never throws, because the job is paid for. */
-  submitted(made: Made): Promise<void>;
-  /** Whether a job of this submission would be found. `finds`: searches for a job that was made, by its key. */
-  isGiven(scope: Scope, finds: (made: Made) => Promise<boolean>): Promise<boolean>;
+  /** Whether the job of a submission would be found. `finds`: searches for a job that was made, by its key. */
+  isGiven(
+    scope: Scope,
+    earlier: readonly MadeJob[],
+    finds: (scope: Scope, upstreamId: string) => Promise<boolean>,
+  ): Promise<boolean>;
 }
 
-/** Paths that make jobs, of which proofs are kept. A path may name the source of a video, so there may be any number. */
-const MOST_CALLS = 16;
+/** Searches for jobs that were made: an upstream forgets some. */
+const MOST_SEARCHES = 3;
 
-export function createKeyProof({ submit }: Pick<ProviderFile, 'submit'>): KeyProof {
-  /** The last job that a call to each path has made, or that it was found. An upstream may keep keys of some kinds of jobs, and drop those of others. */
-  const proofs = new Map<string, Made | 'found'>();
+export function createKeyProof(file: ProviderFile): KeyProof {
+  /** Paths of which a job was found. An upstream may keep keys of some kinds of jobs, and drop those of others. */
+  const proven = new Set<string>();
 
   /** The path that a submission is sent to; undefined if it does not carry the key. */
   async function keyedPath(scope: Scope): Promise<string | undefined> {
     // Without its images, a request may not be filled in. Then nobody knows.
-    const call = await fillCall(submit, scope, 'POST').catch(() => undefined);
+    const call = await fillCall(file.submit, scope, 'POST').catch(() => undefined);
     if (!call) return undefined;
     // Some upstreams want it as a UUID.
     const sent = JSON.stringify(call).replaceAll('-', '').toLowerCase();
@@ -37,23 +34,31 @@ export function createKeyProof({ submit }: Pick<ProviderFile, 'submit'>): KeyPro
   }
 
   return {
-    async submitted(made) {
-      const path = await keyedPath(made.scope);
-      if (path === undefined || proofs.get(path) === 'found') return;
-      proofs.delete(path);
-      proofs.set(path, made);
-      const [oldest] = proofs.keys();
-      if (proofs.size > MOST_CALLS && oldest !== undefined) proofs.delete(oldest);
-    },
-
-    async isGiven(scope, finds) {
+    async isGiven(scope, earlier, finds) {
       const path = await keyedPath(scope);
-      const proof = path === undefined ? undefined : proofs.get(path);
-      if (path === undefined || proof === undefined) return false;
-      if (proof === 'found') return true;
-      if (!(await finds(proof))) return false;
-      proofs.set(path, 'found');
-      return true;
+      if (path === undefined) return false;
+      if (proven.has(path)) return true;
+      let searches = 0;
+      for (const made of earlier) {
+        const its = requestScope(made, file);
+        if ((await keyedPath(its)) !== path) continue;
+        if (await finds(its, made.upstreamId)) {
+          proven.add(path);
+          return true;
+        }
+        searches += 1;
+        if (searches === MOST_SEARCHES) break;
+      }
+      return false;
     },
   };
+}
+
+/** A hash of everything in a file that decides how jobs are made and found, and of the address. */
+export function findVersionOf(file: ProviderFile, baseUrl: string): string {
+  const how = { ...file, models: undefined, title: undefined };
+  const text = JSON.stringify([how, baseUrl], (_name, value) =>
+    value instanceof RegExp ? String(value) : value,
+  );
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

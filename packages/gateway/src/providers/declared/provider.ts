@@ -17,19 +17,12 @@ import { createAuth } from './auth.ts';
 import { callbackUrl, readCallback } from './callback.ts';
 import { createSend, partOf } from './client.ts';
 import { createErrors, NoSuchJob, read, textOf } from './errors.ts';
-import { findJob } from './find.ts';
+import { findJob, isByKey } from './find.ts';
 import { readId, writeId } from './id.ts';
 import { createReadJob, NoVideo } from './job.ts';
-import { createKeyProof } from './keyProof.ts';
+import { createKeyProof, findVersionOf } from './keyProof.ts';
 import { createPollMany } from './many.ts';
-import {
-  fillCall,
-  refusedOf,
-  requestScope,
-  type Scope,
-  submissionScope,
-  withCallersOptions,
-} from './request.ts';
+import { fillCall, refusedOf, type Scope, submissionScope, withCallersOptions } from './request.ts';
 import { createOpenResult } from './results.ts';
 import type { ProviderFile } from './schema.ts';
 import { uploadFiles } from './upload.ts';
@@ -161,7 +154,6 @@ export function createDeclaredProvider(options: DeclaredOptions): Provider {
         throw new UpstreamError('upstream_unavailable', {
           detail: 'a submission was answered without an id',
         });
-      if (find) await keyProof.submitted({ scope: requestScope(job, file), upstreamId });
       const word = await textOf(file.job.status, made);
       const runs = word !== undefined && meaningOf(word, upstreamId) === 'in_progress';
       return { upstreamId, state: runs ? 'in_progress' : 'queued' };
@@ -196,6 +188,7 @@ export function createDeclaredProvider(options: DeclaredOptions): Provider {
       find: (attempt, signal) =>
         findJob({ file, send, upstreamTime: http.upstreamTime, keyProof }, find, attempt, signal),
     }),
+    ...(find && isByKey(find) && { findVersion: findVersionOf(file, baseUrl) }),
     ...(hook &&
       callbackKey !== undefined && {
         verifyCallback: (received) =>

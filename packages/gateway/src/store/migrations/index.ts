@@ -11,6 +11,7 @@ import { up as estimates } from './0009_estimates.ts';
 import { up as upstreamIds } from './0010_upstream_ids.ts';
 import { up as servers } from './0011_servers.ts';
 import { up as events } from './0012_events.ts';
+import { up as findVersions } from './0013_find_versions.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -27,4 +28,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0010_upstream_ids': { up: (db) => upstreamIds(db, dialect) },
   '0011_servers': { up: servers },
   '0012_events': { up: (db) => events(db, dialect) },
+  '0013_find_versions': { up: findVersions },
 });

@@ -52,6 +52,42 @@ describe('the search for a lost submission', () => {
     expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([3_601_500, 1500]);
   });
 
+  it('has the jobs that were made in the same way, also by another process, unless the way has changed', async () => {
+    const asked: UnknownSubmission[] = [];
+    const versioned =
+      (findVersion: string): NonNullable<WorldOptions['provider']> =>
+      (provider) => ({
+        ...provider,
+        findVersion,
+        find: async (lost) => {
+          asked.push(lost);
+          return { found: false, certainty: 'unknown' };
+        },
+      });
+    const behaviour: WorldOptions['behaviour'] = (prompt) =>
+      prompt === 'lost' ? { start: ['answer_lost'] } : {};
+    const world = await createWorld({ behaviour, provider: versioned('v1') });
+    const { id: made } = await world.submit('made');
+    await world.ends(made);
+    await world.submit('lost');
+    await world.idle();
+    const job = (await world.task(made)).attempt;
+    const expected = [
+      expect.objectContaining({
+        upstreamId: job?.upstreamId,
+        idempotencyKey: job?.idempotencyKey,
+        request: expect.objectContaining({ prompt: 'made' }),
+      }),
+    ];
+    expect(await asked.at(-1)?.earlier?.()).toEqual(expected);
+    const next = await world.crash({ provider: versioned('v1') });
+    await next.idle();
+    expect(await asked.at(-1)?.earlier?.()).toEqual(expected);
+    const changed = await next.crash({ provider: versioned('v2') });
+    await changed.idle();
+    expect(asked.at(-1)).not.toHaveProperty('earlier');
+  });
+
   it('does not use the age of a submission that another process made', async () => {
     const { world, asked } = await looking();
     const next = await world.crash({

@@ -8,6 +8,7 @@ import {
   type Callback,
   type Handle,
   type Job,
+  type MadeJob,
   type Provider,
   type UnknownSubmission,
   UpstreamError,
@@ -136,12 +137,18 @@ export function jobOf(fixture: ProviderFixture): Job {
 }
 
 /** A submission whose answer was lost `ageMs` ago. */
-export const lostSubmission = (job: Job, known: readonly string[] = [], ageMs = 0): UnknownSubmission => ({
+export const lostSubmission = (
+  job: Job,
+  known: readonly string[] = [],
+  ageMs = 0,
+  earlier: readonly MadeJob[] = [],
+): UnknownSubmission => ({
   ...job,
   intendedAt: Date.now() - ageMs,
   sinceIntent: () => ageMs,
   sinceGivenUp: () => ageMs,
   isKnown: async (upstreamId) => known.includes(upstreamId),
+  earlier: async () => earlier,
 });
 
 export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: string): Handle => ({

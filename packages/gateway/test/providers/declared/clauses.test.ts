@@ -6,15 +6,16 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { storedId } from '../../../src/providers/declared/id.ts';
 import { NoVideo } from '../../../src/providers/declared/job.ts';
+import { findVersionOf } from '../../../src/providers/declared/keyProof.ts';
 import { definitionsOf, readProvider } from '../../../src/providers/declared/load.ts';
 import type { Environment } from '../../../src/providers/definition.ts';
-import { type Job, type Provider, UpstreamError } from '../../../src/providers/provider.ts';
+import { type Job, type MadeJob, type Provider, UpstreamError } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { aRequest } from '../../support/builders.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
-import { handleOf, lostSubmission, settled } from '../contract/fixture.ts';
+import { handleOf, lostSubmission, required, settled } from '../contract/fixture.ts';
 import { openDeclared } from './world.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, path: string) => unknown;
@@ -900,7 +901,12 @@ describe('find by the key alone', () => {
       list: { path: '/jobs', query: { tag: '=key' }, jobs: 'items', marker: '=tag', newest_first: true },
     },
   };
-  const look = (provider: Provider, job: Job) => provider.find?.(lostSubmission(job, [], LONG_MS), soon());
+  const look = (provider: Provider, job: Job, ...earlier: MadeJob[]) =>
+    provider.find?.(lostSubmission(job, [], LONG_MS, earlier), soon());
+  const make = async (provider: Provider, job: Job): Promise<MadeJob> => ({
+    ...job,
+    upstreamId: (await provider.submit(job, sending(soon()))).upstreamId,
+  });
 
   /** An upstream that knows jobs by their tags, if it keeps these. `seed`: of jobs that `submit` gives a tag. */
   async function tagging(find: object, { keeps = true, tag = '=key' } = {}) {
@@ -928,27 +934,67 @@ describe('find by the key alone', () => {
   }
 
   describe.each(Object.entries(ways))('by %s', (_way, find) => {
-    it('finds the job, and says that one was never made once it has found another that was', async () => {
+    it('finds the job, and says that one was never made if it finds another that was', async () => {
       const provider = await tagging(find);
+      const made = await make(provider, aJob());
       expect(await look(provider, aJob())).toMatchObject({ found: false, certainty: 'unknown' });
-      const made = aJob();
-      await provider.submit(made, sending(soon()));
-      expect(await look(provider, aJob())).toMatchObject({ found: false, certainty: 'absent' });
-      expect(await look(provider, made)).toEqual({ found: true, upstreamId: 'job-0', isCertain: true });
+      expect(await look(provider, aJob(), made)).toMatchObject({ found: false, certainty: 'absent' });
+      expect(await look(provider, { ...aJob(), ...made })).toEqual({
+        found: true,
+        upstreamId: 'job-0',
+        isCertain: true,
+      });
     });
 
     it('never says so if the upstream drops what it was given, because every job would seem absent', async () => {
       const provider = await tagging(find, { keeps: false });
-      await provider.submit(aJob(), sending(soon()));
-      expect(await look(provider, aJob())).toMatchObject({ found: false, certainty: 'unknown' });
+      const made = await make(provider, aJob());
+      expect(await look(provider, aJob(), made)).toMatchObject({ found: false, certainty: 'unknown' });
+    });
+
+    it('says so if the upstream has forgotten the latest job, and gives up after some', async () => {
+      const provider = await tagging(find);
+      const forgotten: MadeJob[] = Array.from({ length: 3 }, () => ({ ...aJob(), upstreamId: 'gone' }));
+      const made = await make(provider, aJob());
+      expect(await look(provider, aJob(), ...forgotten, made)).toMatchObject({ certainty: 'unknown' });
+      expect(await look(provider, aJob(), ...forgotten.slice(1), made)).toMatchObject({
+        certainty: 'absent',
+      });
     });
 
     it('never says so of a job that was not given the key', async () => {
       const provider = await tagging(find, { tag: '=$exists(seed) ? key' });
-      await provider.submit(aJob({ seed: 1 }), sending(soon()));
-      expect(await look(provider, aJob())).toMatchObject({ found: false, certainty: 'unknown' });
-      expect(await look(provider, aJob({ seed: 2 }))).toMatchObject({ found: false, certainty: 'absent' });
+      const made = await make(provider, aJob({ seed: 1 }));
+      expect(await look(provider, aJob(), made)).toMatchObject({ found: false, certainty: 'unknown' });
+      expect(await look(provider, aJob({ seed: 2 }), made)).toMatchObject({ certainty: 'absent' });
     });
+  });
+
+  it('has a version: another one if anything but the models and the title changes, or the address', async () => {
+    const find = ways['a call about one job'];
+    const submit = (tag: string) => ({ path: '/jobs', json: { prompt: '=prompt', tag } });
+    const version = (members: object, url = 'https://toy.example/v1') => {
+      const plain = { provider: 'toy', title: 'Toy', base_url: 'https://toy.example/v1', ...PLAIN, find };
+      const { files } = readProvider(
+        'toy.yaml',
+        JSON.stringify({ ...plain, submit: submit('=key'), ...members }),
+      );
+      return findVersionOf(required(files[0], 'the file'), url);
+    };
+    const same = version({});
+    expect(same).toMatch(/^[0-9a-f]{32}$/);
+    expect([version({}), version({ title: 'Another' })]).toEqual([same, same]);
+    const others = [
+      version({ submit: submit('=$string(key)') }),
+      version({ find: { by_key: { path: '/jobs/by/{key}' } } }),
+      version({ headers: { 'x-version': '2' } }),
+      version({ base_url: 'https://other.example/v1' }),
+      version({}, 'https://other.example/v1'),
+    ];
+    expect(new Set([same, ...others]).size).toBe(others.length + 1);
+    const { provider } = await toy({ find, submit: submit('=key') }, () => ({}));
+    expect(provider.findVersion).toMatch(/^[0-9a-f]{32}$/);
+    expect((await toy({}, () => ({}))).provider.findVersion).toBeUndefined();
   });
 });
 

@@ -170,6 +170,23 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.isKnownUpstream('account', 'its')).toBe(false);
     });
 
+    it('that was submitted in the same way is known, the latest first', async () => {
+      const store = await open();
+      const made = async (changes: Parameters<typeof intended>[1], at: number) => {
+        const task = await intended(store, { findVersion: 'v1', ...changes });
+        const confirmed = moved(task, { ...CONFIRMED, upstreamId: task.id }, at);
+        expect(await store.claim(confirmed)).toBe('claimed');
+        return confirmed.task;
+      };
+      const [early, late] = [await made({}, 100), await made({}, 200)];
+      await made({ findVersion: 'v2' }, 300);
+      await made({ accountId: 'other' }, 300);
+      await intended(store, { findVersion: 'v1' });
+      const read = (limit: number) => store.submittedTo('account', { findVersion: 'v1', limit });
+      expect(await read(10)).toStrictEqual([late, early]);
+      expect(await read(1)).toStrictEqual([late]);
+    });
+
     it('that expired is followed if it has an id, since a given time, the latest first', async () => {
       const store = await open();
       const end = async (outcome: 'expired' | 'failed', at: number, upstream = true) => {

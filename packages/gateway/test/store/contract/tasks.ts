@@ -54,6 +54,7 @@ export function describeTasks(name: string, open: () => Promise<StoreWithLedger>
           const there = {
             ...(tried.intendedThereAt === undefined ? {} : { intendedThereAt: tried.intendedThereAt }),
             ...(tried.server === undefined ? {} : { server: tried.server }),
+            ...(tried.findVersion === undefined ? {} : { findVersion: tried.findVersion }),
           };
           for (const attempt of [
             { ...begun, ...there },
