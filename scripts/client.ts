@@ -1,11 +1,12 @@
 // Writes the types of `packages/client`, which are made from the gateway's OpenAPI document. With `--check` it says whether they are up to
-// date, builds the package as it is published, and checks that its code and types resolve everywhere.
+// date, and packs the libraries as they are published and checks that their code and types resolve everywhere.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkPackage, packClient } from './client/package.ts';
+import { checkTarball, checkWebOnly } from './client/check.ts';
 import { checkSchema, writeSchema } from './client/schema.ts';
+import { pack } from './pack/tarball.ts';
 import { npmPackages } from './packages.ts';
 
 const tools = join(
@@ -18,7 +19,8 @@ if (process.argv.includes('--check')) {
   try {
     const problems = [
       ...(await checkSchema(tools)),
-      ...(await checkPackage(await packClient(folder), tools)),
+      ...(await checkWebOnly()),
+      ...(await checkTarball(await pack('client', folder), tools)),
     ];
     for (const problem of problems) console.error(problem);
     process.exitCode = problems.length > 0 ? 1 : 0;

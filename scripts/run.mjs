@@ -27,6 +27,7 @@ const TASKS = {
   chaos: ['chaos/main.ts'],
   mutants: ['scripts/mutants.ts'],
   client: ['scripts/client.ts'],
+  pack: ['scripts/pack.ts'],
   docs: ['scripts/docs.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };
@@ -54,6 +55,7 @@ const USAGES = {
   mutants:
     '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--minutes 30] [--lanes 1] [--fresh]',
   client: '[--check]       writes the types of the TypeScript client, or checks them and its package',
+  pack: '[client …]         writes the tarballs of the packages into dist/',
   docs: '[--check]         writes the generated documents, or tells which are stale',
 };
 

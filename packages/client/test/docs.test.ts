@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { createLog, createNativePool, probeVideo } from '@onetake/gateway';
 import { expect, it, onTestFinished } from 'vitest';
+import { pack } from '../../../scripts/pack/tarball.ts';
 import { KEY, startTestGateway } from './support/gateway.ts';
 
 const run = promisify(execFile);
@@ -22,13 +23,25 @@ const PRINTED = [
 ];
 
 // Renders several videos, one after the other.
-it('every snippet of the page does what the page says', { timeout: 600_000 }, async () => {
+it('every snippet of the page does what the page says, with the package that npm installs into an empty folder', {
+  timeout: 600_000,
+}, async () => {
   const { proxy, end } = await startTestGateway();
   onTestFinished(end);
   const folder = await mkdtemp(join(tmpdir(), 'onetake-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  await mkdir(join(folder, 'node_modules/@onetake'), { recursive: true });
-  await symlink(fileURLToPath(new URL('..', import.meta.url)), join(folder, 'node_modules/@onetake/client'));
+  // It has no dependencies, so it needs no registry.
+  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', await pack('client', folder)], {
+    cwd: folder,
+  });
+  const files = await readdir(join(folder, 'node_modules/@onetake/client'), { recursive: true });
+  expect(files.filter((file) => !/^dist(?:\/\w+(?:\.d)?\.[jt]s)?$/.test(file)).sort()).toEqual([
+    'LICENSE',
+    'README.md',
+    'package.json',
+  ]);
+  expect(files).toContain('dist/index.d.ts');
+  expect(files.filter((file) => /(?<!\.d)\.ts$/.test(file))).toEqual([]);
 
   const page = await readFile(PAGE, 'utf8');
   const [client = '', ...snippets] = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text]) => text);
@@ -40,4 +53,11 @@ it('every snippet of the page does what the page says', { timeout: 600_000 }, as
     const { stdout } = await run(process.execPath, [file], { cwd: folder, env });
     expect(stdout).toMatch(PRINTED[index] ?? /^$/);
   }
+
+  const native = createNativePool({ concurrency: 1, log: createLog('silent') });
+  onTestFinished(() => native.close());
+  expect(await probeVideo(native, join(folder, 'lighthouse.mp4'))).toMatchObject({
+    ok: true,
+    probe: { duration: 1 },
+  });
 });

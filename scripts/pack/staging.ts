@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+export const run = promisify(execFile);
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const PACKAGES = join(ROOT, 'packages');
+
+type Names = Readonly<Record<string, string>>;
+
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly exports: string | Names;
+  readonly bin?: Names;
+  readonly dependencies?: Names;
+  readonly [member: string]: unknown;
+}
+
+/** The package.json of a package of this repository, without what only the repository needs. */
+export async function readManifest(name: string): Promise<Manifest> {
+  const {
+    private: _private,
+    scripts: _scripts,
+    devDependencies: _devDependencies,
+    ...manifest
+  } = JSON.parse(await readFile(join(PACKAGES, name, 'package.json'), 'utf8'));
+  return manifest;
+}
+
+/** Writes the package.json of the package that is built in `to`, and its texts. */
+export async function finish(name: string, to: string, manifest: object): Promise<void> {
+  // npm publishes with provenance only if the package names the repository that it is built in.
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: path } = process.env;
+  const url = `git+${server}/${path}.git`;
+  const repository = path ? { repository: { type: 'git', url, directory: `packages/${name}` } } : {};
+  await writeFile(join(to, 'package.json'), JSON.stringify({ ...manifest, ...repository }, undefined, 2));
+  await copyFile(join(ROOT, 'LICENSE'), join(to, 'LICENSE'));
+  await copyFile(join(PACKAGES, name, 'README.md'), join(to, 'README.md'));
+}
