@@ -35,10 +35,9 @@ export interface Verdict {
 
 /**
  * Upstreams that cannot say for certain that they never received a submission: Gemini and Runway have no list, DashScope's and
- * Ark's lag (docs/providers). OpenAI's list is conclusive. Kling finds a job by its key, but that it knows no job says something only in a
- * process that has made one there (`providers/declared/keyProof.ts`), and nodes are killed after seconds.
+ * Ark's lag (docs/providers). OpenAI's list is conclusive, and Kling knows each job by its key.
  */
-const CANNOT_TELL: ReadonlySet<string> = new Set(['gemini', 'runway', 'dashscope', 'ark', 'kling']);
+const CANNOT_TELL: ReadonlySet<string> = new Set(['gemini', 'runway', 'dashscope', 'ark']);
 /** A call that a fault hits began at most this long before: the nodes' own timeout, and a little more. Milliseconds. */
 const CALL_MS = 6_000;
 
