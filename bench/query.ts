@@ -6,8 +6,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { catchInterruption, Interrupted, type Interruption } from '@onetake/gateway';
 import { Client } from 'undici';
-import { catchInterruption, Interrupted, type Interruption } from '../scripts/interruption.ts';
 
 /**
  * Status queries per second over loopback: the gateway beside a bare `node:http` server that returns the same bytes after

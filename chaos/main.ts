@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
+import { catchInterruption, Interrupted } from '@onetake/gateway';
 import { type ClientLog, lookOnceMore, planClients, runClient } from './clients/client.ts';
 import { createApiClient } from './clients/http.ts';
 import { createFaults } from './faults/faults.ts';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { catchInterruption, Interrupted } from '@onetake/gateway';
 import { optionsOf } from '../../chaos/shared/optionsOf.ts';
-import { catchInterruption, Interrupted } from '../../scripts/interruption.ts';
 import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts';
 
 /**

@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { type DemoClient, described, freeFile, withGateway } from '@onetake/gateway';
 import { startSimulators } from '@onetake/simulators';
 import { entryOf, FAMILIES, type Family, SIMULATORS, settingsAtSpeed } from '../families.ts';
-import { type DemoClient, described, freeFile } from './client.ts';
-import { withGateway } from './gateway.ts';
 
 /** A simulator's minute in a second: its two or three minutes per video are realistic, but too long for a demo. */
 const SPEED = 60;

@@ -16,6 +16,7 @@ export interface Manifest {
   readonly exports: string | Names;
   readonly bin?: Names;
   readonly dependencies?: Names;
+  readonly optionalDependencies?: Names;
   readonly [member: string]: unknown;
 }
 

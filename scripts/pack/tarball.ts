@@ -1,11 +1,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildGateway } from './gateway.ts';
 import { buildLibrary } from './library.ts';
 import { run } from './staging.ts';
 
 /** How each package that is published is built. */
-const BUILDS = { client: buildLibrary } as const;
+const BUILDS = { client: buildLibrary, gateway: buildGateway } as const;
 
 type PackageName = keyof typeof BUILDS;
 export const PACKAGE_NAMES = Object.keys(BUILDS) as readonly PackageName[];

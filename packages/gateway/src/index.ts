@@ -3,6 +3,11 @@
 export { createCatalogue } from './catalogue/catalogue.ts';
 export { modelsDocument } from './catalogue/modelsDocument.ts';
 export { asksFor, type Options, readOptions, readWords, withoutNpm } from './cli/arguments.ts';
+// For `npm run demo -- --all`, which needs the simulators.
+export { type DemoClient, described, freeFile } from './cli/demo/client.ts';
+export { withGateway } from './cli/demo/gateway.ts';
+export { DEMO_OPTIONS, endWith, promptOf, showOne } from './cli/demo.ts';
+export { catchInterruption, Interrupted, type Interruption } from './cli/interruption.ts';
 export { joinCluster } from './cluster/postgres/cluster.ts';
 export { readConfig } from './config/config.ts';
 export { SETTINGS, type Setting } from './config/settings.ts';

@@ -1,8 +1,10 @@
+#!/usr/bin/env node
 import { OnetakeError } from '../tasks/errors.ts';
 import { VERSION } from '../version.ts';
 import { accountsCommand } from './accounts.ts';
 import { asksFor, npmHint, type Options, readOptions, withoutNpm } from './arguments.ts';
 import { BACKUP_OPTIONS, backupCommand } from './backup.ts';
+import { DEMO_OPTIONS, demoCommand } from './demo.ts';
 import { DOCTOR_OPTIONS, doctorCommand } from './doctor.ts';
 import { IMPORT_OPTIONS, importCommand } from './import.ts';
 import { KEYS_OPTIONS, keysCommand } from './keys.ts';
@@ -29,6 +31,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       readOptions(args, {});
       return serve();
     },
+  },
+  demo: {
+    forms: [
+      [
+        'demo ["a prompt"] [--duration 4] [--resolution 720p] [--ratio 16:9] [--seed 7] [--audio]',
+        'make a video with the built-in renderer, by a gateway of its own; needs no API key',
+      ],
+    ],
+    options: DEMO_OPTIONS,
+    // The prompt is one of them.
+    words: 2,
+    run: demoCommand,
   },
   doctor: {
     forms: [

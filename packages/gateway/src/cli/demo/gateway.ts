@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLog, readConfig, startGateway } from '@onetake/gateway';
+import { readConfig } from '../../config/config.ts';
+import { startGateway } from '../../gateway.ts';
+import { createLog } from '../../observability/log.ts';
 import { catchInterruption } from '../interruption.ts';
 import { createClient, type DemoClient } from './client.ts';
 

@@ -1,0 +1,75 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { createLog, createNativePool, probeVideo } from '@onetake/gateway';
+import { expect, it, onTestFinished } from 'vitest';
+import { pack } from '../pack/tarball.ts';
+
+const run = promisify(execFile);
+
+/** Nothing of this checkout: a stranger's machine has Node and npm. */
+const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
+
+/** A program that uses the client. */
+const PROGRAM = `
+import { Onetake } from '@onetake/client';
+import { downloadToFile } from '@onetake/client/node';
+const onetake = new Onetake({ baseUrl: process.argv[2], apiKey: process.argv[3] });
+const task = await onetake.generate({ model: 'onetake-preview', prompt: 'a lighthouse', duration: 1, resolution: '480p' });
+await downloadToFile(onetake, task.task_id, 'lighthouse.mp4');
+`;
+
+it('the gateway that npm installs into an empty folder makes videos there, for a client installed beside it', {
+  timeout: 600_000,
+}, async ({ skip }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'onetake-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const tarballs = [await pack('gateway', folder), await pack('client', folder)];
+  const { HOME, npm_config_registry: registry } = process.env;
+  const env = { PATH, HOME, ...(registry ? { npm_config_registry: registry } : {}), NO_COLOR: '1' };
+  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs];
+  await run('npm', install, { cwd: folder, env }).catch((error: Error) => {
+    if (process.env.CI === 'true') throw error;
+    skip(`needs a registry: ${error.message}`);
+  });
+  const packed = await readdir(join(folder, 'node_modules/@onetake/gateway'), { recursive: true });
+  expect(packed.filter((file) => /(?:^|\/)(?:src|test)\/|\.ts$/.test(file))).toEqual([]);
+
+  const command = join(folder, 'node_modules/.bin/onetake');
+  const options = ['--duration', '1', '--resolution', '480p'];
+  const demo = await run(command, ['demo', 'a paper boat', ...options], { cwd: folder, env });
+  expect(demo.stdout).toMatch(/1 s, 8\d\dx480, h264/);
+
+  const key = `sk-${'k'.repeat(24)}`;
+  const settings = { ...env, ONETAKE_PORT: '0', ONETAKE_BOOTSTRAP_KEY: key };
+  const serving = spawn(command, ['serve'], {
+    cwd: folder,
+    env: settings,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  onTestFinished(() => void serving.kill('SIGKILL'));
+  const url = await addressIn(serving.stderr);
+  await writeFile(join(folder, 'program.mjs'), PROGRAM);
+  await run(process.execPath, ['program.mjs', url, key], { cwd: folder, env });
+  serving.kill('SIGTERM');
+  expect(await once(serving, 'exit')).toEqual([0, null]);
+
+  const native = createNativePool({ concurrency: 1, log: createLog('silent') });
+  onTestFinished(() => native.close());
+  for (const name of ['a-paper-boat.mp4', 'lighthouse.mp4'])
+    expect(await probeVideo(native, join(folder, name))).toMatchObject({ ok: true, probe: { duration: 1 } });
+});
+
+async function addressIn(output: NodeJS.ReadableStream): Promise<string> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: output })) {
+    const [, url] = /listening on (http:\S+)/.exec(line) ?? [];
+    if (url !== undefined) return url;
+    lines.push(line);
+  }
+  throw new Error(`The gateway ended:\n${lines.join('\n')}`);
+}
