@@ -83,7 +83,14 @@ const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
 }));
 
 /** Which packages the code of each package may import, tests apart. */
-const PACKAGES = { client: [], gateway: ['renderer'], renderer: ['video'], simulators: ['video'], video: [] };
+const PACKAGES = {
+  'ai-sdk-provider': ['client'],
+  client: [],
+  gateway: ['renderer'],
+  renderer: ['video'],
+  simulators: ['video'],
+  video: [],
+};
 
 const packages = Object.entries(PACKAGES).map(([name, allowed]) => ({
   name: `${name}-imports-packages`,

@@ -21,6 +21,7 @@ if (process.argv.includes('--check')) {
       ...(await checkSchema(tools)),
       ...(await checkWebOnly()),
       ...(await checkTarball(await pack('client', folder), tools)),
+      ...(await checkTarball(await pack('ai-sdk-provider', folder), tools)),
     ];
     for (const problem of problems) console.error(problem);
     process.exitCode = problems.length > 0 ? 1 : 0;

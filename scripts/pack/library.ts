@@ -1,12 +1,15 @@
-import { mkdir } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finish, PACKAGES, ROOT, readManifest, run } from './staging.ts';
 
 /** Builds a library in `to`, as JavaScript and types. */
 export async function buildLibrary(name: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true });
   const tsc = join(ROOT, 'node_modules/.bin/tsc');
-  await run(tsc, ['-p', join(PACKAGES, name), '--outDir', join(to, 'dist')]);
+  // The sources of a package that it imports are emitted as well.
+  const emitted = join(to, 'emitted');
+  await run(tsc, ['-p', join(PACKAGES, name), '--rootDir', PACKAGES, '--outDir', emitted]);
+  await rename(join(emitted, name, 'src'), join(to, 'dist'));
+  await rm(emitted, { recursive: true });
   const manifest = await readManifest(name);
   const exports = Object.entries(manifest.exports).map(([path, source]) => [path, builtFrom(source)]);
   await finish(name, to, { ...manifest, exports: Object.fromEntries(exports) });

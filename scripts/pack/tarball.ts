@@ -6,7 +6,7 @@ import { buildLibrary } from './library.ts';
 import { run } from './staging.ts';
 
 /** How each package that is published is built. */
-const BUILDS = { client: buildLibrary, gateway: buildGateway } as const;
+const BUILDS = { 'ai-sdk-provider': buildLibrary, client: buildLibrary, gateway: buildGateway } as const;
 
 type PackageName = keyof typeof BUILDS;
 export const PACKAGE_NAMES = Object.keys(BUILDS) as readonly PackageName[];
