@@ -213,8 +213,13 @@ export function createTransitions(parts: TransitionParts): Transitions {
   };
 }
 
-const logMoved = (log: Log, { id, phase, version }: Task, { type }: Event): void =>
-  log.info({ event: 'task.moved', task: id, transition: type, phase, version }, 'task moved');
+function logMoved(log: Log, { id, phase, version, attempt, error }: Task, { type }: Event): void {
+  const moved = { event: 'task.moved', task: id, transition: type, phase, version } as const;
+  // `detail` is stored without secrets and without the caller's words.
+  const { accountId: account, upstreamId, detail } = attempt ?? {};
+  const failure = type === 'failed' ? { account, upstreamId, reason: error?.reason, detail } : {};
+  log.info({ ...moved, ...failure }, 'task moved');
+}
 
 /** Whether the upstream may have a job of the task that is not over. */
 const isUpstream = ({ phase }: Task): boolean => phase === 'submitting' || phase === 'running';

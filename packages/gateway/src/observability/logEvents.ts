@@ -92,7 +92,8 @@ export const LOG_EVENTS = {
   'task.finished_late': 'The upstream finished a video after its task had expired, and may bill it.',
   'task.late_results_failed': 'Following expired tasks failed.',
   'task.listener_failed': 'A listener to the changes of a task threw. This is a bug.',
-  'task.moved': 'A transition of a task is durable; `transition` names it.',
+  'task.moved':
+    'A transition of a task is durable; `transition` names it. Of `failed`, `reason` says why, and `detail` has the words of the upstream.',
   'task.read_failed':
     'Cannot read a task that another node changed; retrying. `failures` counts such failures of all tasks.',
   'task.resume_failed': 'A task cannot be resumed. It stays as it is until the next start.',

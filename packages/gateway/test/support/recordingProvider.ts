@@ -134,7 +134,8 @@ export function createRecordingProvider(options: {
     if (next === 'queued' || next === 'missing') return { state: next };
     if (next === 'in_progress') return { state: next, ...started };
     if ('progress' in next) return { state: 'in_progress', progress: next.progress, ...started };
-    return { state: 'failed', reason: next.failed, message: next.message, ...behaviour.times };
+    const { failed: reason, ...words } = next;
+    return { state: 'failed', reason, ...words, ...behaviour.times };
   }
 
   const provider: Required<

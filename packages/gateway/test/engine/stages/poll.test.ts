@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 
@@ -51,6 +52,26 @@ describe('polling', () => {
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toEqual({ code: 400, reason: 'content_rejected', message: 'The prompt was refused.' });
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
+  });
+
+  it('tells the operator why a task failed, in the upstream’s words and without the caller’s', async () => {
+    const logged: Record<string, unknown>[] = [];
+    const log = pino({}, { write: (line) => logged.push(JSON.parse(line)) });
+    const detail = 'E1301 node 7 of a small boat at dusk: out of memory';
+    const world = await createWorld({
+      behaviour: () => ({ answers: [{ failed: 'upstream_failed', message: 'It failed.', detail }] }),
+      parts: () => ({ log }),
+    });
+    const { id } = await world.ends((await world.submit('a small boat at dusk')).id);
+    const moved = logged.filter(({ event, task }) => event === 'task.moved' && task === id);
+    expect(moved.at(-1)).toMatchObject({
+      transition: 'failed',
+      account: 'one',
+      upstreamId: 'one-1',
+      reason: 'upstream_failed',
+      detail: 'E1301 node 7 of [prompt]: out of memory',
+    });
+    for (const line of moved.slice(0, -1)) expect(line).not.toHaveProperty('reason');
   });
 
   it('continues for a job that the upstream does not know until the deadline, at growing intervals', async () => {

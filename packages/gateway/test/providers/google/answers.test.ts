@@ -120,6 +120,15 @@ describe('an operation', () => {
     }
   });
 
+  it('that was filtered tells nobody a secret', () => {
+    const response = { raiMediaFilteredReasons: ['Blocked for key s3cret.'] };
+    const scrub = (text: string) => text.replaceAll('s3cret', '[secret]');
+    expect(answerOf({ name: 'x', done: true, response }, undefined, scrub)).toMatchObject({
+      message: 'Blocked for key [secret].',
+      detail: 'filtered 0: Blocked for key [secret].',
+    });
+  });
+
   it('has a reason for every code of google.rpc', () => {
     const reasons: Partial<Record<number, Reason>> = {
       1: 'cancelled',

@@ -232,7 +232,7 @@ describe('an interaction', () => {
     answerOf(
       readInteraction({ id: 'v1_a', status: 'x', ...interaction }, String),
       (interaction.meaning ?? 'succeeded') as Parameters<typeof answerOf>[1],
-      { expiresAt: 1, scrub: String },
+      { expiresAt: 1, scrub: (text) => text.replaceAll('s3cret', '[secret]') },
     );
 
   it('that is completed with words instead of a video was declined, in these words', () => {
@@ -243,6 +243,11 @@ describe('an interaction', () => {
       message: 'I cannot show that.',
     });
     expect(read({ steps: [] })).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
+    const quoting = { type: 'model_output', content: [{ type: 'text', text: 'Not with s3cret.' }] };
+    expect(read({ steps: [quoting] })).toMatchObject({
+      message: 'Not with [secret].',
+      detail: 'completed without a video: Not with [secret].',
+    });
   });
 
   it('that has a video, or was charged one, without having its link is polled again', () => {

@@ -18,7 +18,7 @@ export type AnswerStep =
   | 'succeeded'
   | 'missing'
   | { readonly progress: number }
-  | { readonly failed: Reason; readonly message: string }
+  | { readonly failed: Reason; readonly message: string; readonly detail?: string }
   | { readonly error: Reason; readonly retryAfterMs?: number };
 
 /** The result of one download. */

@@ -69,7 +69,7 @@ export function answerOf(
 ): Answer {
   switch (meaning) {
     case 'succeeded':
-      return completed(interaction, expiresAt);
+      return completed(interaction, expiresAt, scrub);
     case 'failed':
       return { state: 'failed', ...failureOf(interaction, scrub) };
     case 'cancelled':
@@ -81,7 +81,7 @@ export function answerOf(
   }
 }
 
-function completed(interaction: Interaction, expiresAt: number): Answer {
+function completed(interaction: Interaction, expiresAt: number, scrub: Scrub): Answer {
   const output = (interaction.steps ?? [])
     .filter(({ type }) => type === 'model_output')
     .flatMap(({ content = [] }) => content);
@@ -95,7 +95,7 @@ function completed(interaction: Interaction, expiresAt: number): Answer {
     });
   }
   // A model that declines, because its rules forbid the video, says so in an interaction that is completed.
-  const words = output.flatMap((one) => one.text ?? []).join(' ');
+  const words = scrub(output.flatMap((one) => one.text ?? []).join(' '));
   if (words === '') return NOTHING_MADE;
   return {
     state: 'failed',

@@ -53,7 +53,7 @@ export function answerOf(operation: unknown, expiresAt: number | undefined, scru
     ...(told.generatedSamples ?? []).flatMap((sample) => sample.video ?? []),
   ];
   const ref = video?.uri ?? video?.gcsUri;
-  return ref === undefined ? withoutVideo(told) : succeeded(ref, expiresAt);
+  return ref === undefined ? withoutVideo(told, scrub) : succeeded(ref, expiresAt);
 }
 
 /** A finished job whose video is at `ref`. */
@@ -62,12 +62,12 @@ export function succeeded(ref: string, expiresAt: number | undefined): Answer {
 }
 
 /** Done without a video. If the filters removed it, the success says so, and Google does not charge for it. */
-function withoutVideo({
-  raiMediaFilteredCount: count = 0,
-  raiMediaFilteredReasons: reasons = [],
-}: z.infer<typeof Response>): Answer {
+function withoutVideo(
+  { raiMediaFilteredCount: count = 0, raiMediaFilteredReasons: reasons = [] }: z.infer<typeof Response>,
+  scrub: Scrub,
+): Answer {
   if (count === 0 && reasons.length === 0) return NOTHING_MADE;
-  const words = reasons.join(' ');
+  const words = scrub(reasons.join(' '));
   return {
     state: 'failed',
     reason: 'content_rejected',
