@@ -13,7 +13,7 @@ export const WaitQuery = z.object({
   wait: queryNumber({ min: 0, max: MAX_WAIT_SECONDS, example: 30 })
     .optional()
     .describe(
-      'How many seconds to hold the answer until the task has finished. Also as a header: `Prefer: wait=30`, which `Preference-Applied` confirms',
+      'How many seconds to hold the answer until the task has finished. Also as a header: `Prefer: wait=30`, where more than the maximum is shortened to it; `Preference-Applied` says how long',
     ),
   wait_for: z
     .enum(['finished', 'change'])
@@ -56,17 +56,11 @@ export function waitOf(
   };
 }
 
-/** `Prefer: wait=30` (RFC 7240). One that cannot be read is not applied. */
+/** `Prefer: wait=30` (RFC 7240). A longer one is shortened, which `Preference-Applied` tells; one that cannot be read is not applied. */
 function preferredWait(prefer: string | string[] | undefined): number | undefined {
   if (prefer === undefined) return undefined;
   const given = /(?:^|,)\s*wait\s*=\s*"?(\d+)"?\s*(?:[,;]|$)/i.exec([prefer].flat().join(','))?.[1];
-  if (given === undefined) return undefined;
-  const seconds = Number(given);
-  if (seconds <= MAX_WAIT_SECONDS) return seconds;
-  throw invalidRequest(
-    `Prefer: wait can be at most ${MAX_WAIT_SECONDS} seconds; ask again to wait longer.`,
-    'Prefer',
-  );
+  return given === undefined ? undefined : Math.min(Number(given), MAX_WAIT_SECONDS);
 }
 
 /** Watches the status of a task for one request. */

@@ -32,7 +32,9 @@ const REQUEST_ID: Headers = {
   'X-Request-Id': header('Include it when you report a problem to the operator'),
 };
 const RETRY: Headers = { 'Retry-After': header('Seconds until a retry makes sense') };
-const APPLIED: Headers = { 'Preference-Applied': header('`wait=30` if the `Prefer` header decided') };
+const APPLIED: Headers = {
+  'Preference-Applied': header('`wait=30` if the `Prefer` header decided; at most 60'),
+};
 const VALIDATORS: Headers = {
   ETag: header('For `If-None-Match`, `If-Match` and `If-Range`'),
   'Last-Modified': header('For `If-Modified-Since` and `If-Unmodified-Since`'),

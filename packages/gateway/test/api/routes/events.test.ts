@@ -359,6 +359,7 @@ it.each([
   ['wait=60', 60_000],
   ['respond-async, wait=30', 30_000],
   ['WAIT = "20"; foo, handling=lenient', 20_000],
+  ['wait=120', 60_000],
 ])('a Prefer header is honoured: %s', async (prefer, ms) => {
   const timers = watchTimers(ms);
   const w = await world();
