@@ -57,7 +57,7 @@ export interface Schemas {
         readonly prompt_extend?: boolean | null;
         /** @description Alias: `personGeneration` */
         readonly person_generation?: string | null;
-        /** @description Up to 16 string pairs, given back unchanged */
+        /** @description Up to 16 string pairs, given back unchanged. They are your own notes and never reach a model: parameters are fields of the body */
         readonly metadata?: {
             readonly [key: string]: string;
         } | null;

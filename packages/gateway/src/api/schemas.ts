@@ -142,7 +142,9 @@ export const SubmitBody = z
     metadata: z
       .record(z.string(), z.string())
       .nullish()
-      .describe('Up to 16 string pairs, given back unchanged'),
+      .describe(
+        'Up to 16 string pairs, given back unchanged. They are your own notes and never reach a model: parameters are fields of the body',
+      ),
     provider_options: z
       .record(z.string(), z.unknown())
       .nullish()

@@ -1,6 +1,5 @@
 import { invalidRequest } from '../tasks/errors.ts';
-import { nearest } from './validate/nearest.ts';
-import { shown } from './words.ts';
+import { unknownFields } from './unknownFields.ts';
 
 /** The unified parameters of a video, by their names in `VideoRequest`. A catalogue entry says which values a model accepts. */
 export const PARAMETERS = [
@@ -75,7 +74,7 @@ const FIELD_OF = new Map(
 );
 
 /**
- * Reads a body into fields. Throws a 400 for an unknown field and for two spellings of a field with different values. `null` counts
+ * Reads a body into fields. Throws a 400 for unknown fields and for two spellings of a field with different values. `null` counts
  * as not given, because several SDKs send it for unset options.
  */
 export function readFields(body: unknown): ReadonlyMap<Field, Given> {
@@ -84,10 +83,12 @@ export function readFields(body: unknown): ReadonlyMap<Field, Given> {
   }
   const fields = new Map<Field, Given>();
   // Sorted, so that the error does not depend on the order of the body.
-  for (const [name, value] of Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1))) {
+  const given = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
+  const unknown = given.map(([name]) => name).filter((name) => !FIELD_OF.has(name));
+  if (unknown.length > 0) throw unknownFields(unknown, [...FIELD_OF.keys()]);
+  for (const [name, value] of given) {
     const field = FIELD_OF.get(name);
-    if (!field) throw unknownField(name);
-    if (value === null) continue;
+    if (!field || value === null) continue;
     const other = fields.get(field);
     if (!other) fields.set(field, { name, value });
     else if (!sameValue(field, other.value, value)) {
@@ -95,12 +96,6 @@ export function readFields(body: unknown): ReadonlyMap<Field, Given> {
     }
   }
   return fields;
-}
-
-function unknownField(name: string): Error {
-  const [guess] = nearest(name, [...FIELD_OF.keys()], 1);
-  const advice = guess === undefined ? 'remove it.' : `did you mean ${guess}?`;
-  return invalidRequest(`There is no field ${shown(name)}: ${advice}`, name.slice(0, 64).toWellFormed());
 }
 
 function sameValue(field: Field, a: unknown, b: unknown): boolean {

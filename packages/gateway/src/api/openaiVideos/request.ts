@@ -61,18 +61,24 @@ export type Call = (typeof CALLS)[number];
 /** OpenAI's API description, schema CreateVideoJsonBody. The last two are defaults of its models, not of others. */
 const DEFAULTS = { model: 'sora-2', seconds: '4', size: '720x1280' };
 
-/** Reads a body with the given fields. `null` counts as not given. Throws a 400 that names a field which is not one of them. */
+/** How many unknown fields an error names. */
+const LISTED = 10;
+
+/** Reads a body with the given fields. `null` counts as not given. Throws a 400 that names the fields which are not. */
 export function readFields(body: unknown, known: readonly string[]): Fields {
   if (!isObject(body)) throw invalidRequest('The body must be a JSON object or a form.');
-  for (const name of Object.keys(body)) if (!known.includes(name)) throw unknownField(name, known);
+  const unknown = Object.keys(body).filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw unknownFields(unknown, known);
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
 }
 
-function unknownField(name: string, known: readonly string[]): Error {
+function unknownFields(names: readonly string[], known: readonly string[]): Error {
+  const what = names.length === 1 ? 'Unknown parameter' : 'Unknown parameters';
+  const listed = [...names.slice(0, LISTED).map(shown), ...(names.length > LISTED ? ['others'] : [])];
   const advice = `this call takes ${list(known, 'and')}; POST /v1/video/generations takes all that a model does`;
   return invalidRequest(
-    `Unknown parameter: ${shown(name)}; ${advice}.`,
-    name.slice(0, 64).toWellFormed(),
+    `${what}: ${list(listed, 'and')}; ${advice}.`,
+    names[0]?.slice(0, 64).toWellFormed(),
     'unknown_parameter',
   );
 }

@@ -1,17 +1,23 @@
-/** The candidates most similar to `word`, best first: those that begin with it, then those within a few typing mistakes. */
-export function nearest(word: string, candidates: readonly string[], count: number): string[] {
+/**
+ * The candidates most similar to `word`, best first: those that begin with it, then those within so many typing mistakes. By default, one for
+ * three letters.
+ */
+export function nearest(
+  word: string,
+  candidates: readonly string[],
+  count: number,
+  mistakes = Math.max(1, Math.floor(Math.min(word.length, 64) / 3)),
+): string[] {
   // No candidate is longer. The cost is quadratic, so long input must be cut.
   const wanted = word.slice(0, 64).toLowerCase();
-  const limit = Math.max(1, Math.floor(wanted.length / 3));
   return candidates
     .map((candidate) => {
       const name = candidate.toLowerCase();
-      return {
-        candidate,
-        distance: wanted.length > 2 && name.startsWith(wanted) ? 0 : distance(wanted, name),
-      };
+      if (wanted.length > 2 && name.startsWith(wanted)) return { candidate, distance: 0 };
+      const isPossible = Math.abs(wanted.length - name.length) <= mistakes;
+      return { candidate, distance: isPossible ? distance(wanted, name) : Number.POSITIVE_INFINITY };
     })
-    .filter((entry) => entry.distance <= limit)
+    .filter((entry) => entry.distance <= mistakes)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, count)
     .map((entry) => entry.candidate);

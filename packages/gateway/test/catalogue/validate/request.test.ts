@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { SPELLINGS } from '../../../src/catalogue/fields.ts';
+import { ADVICE_OF } from '../../../src/catalogue/unknownFields.ts';
 import { check, refused } from '../builtIn.ts';
 
 const PNG = 'https://example.com/a.png';
@@ -75,6 +77,52 @@ describe('fields', () => {
     const error = refused(body({ [name]: 'x' }));
     expect(error).toMatchObject({ status: 400, code: 'invalid_request', details: { param: name } });
     expect(error.message).toBe(`There is no field "${name}": did you mean ${meant}?`);
+  });
+
+  it.each([
+    ['image_tail', 'did you mean last_frame?'],
+    ['imageTail', 'did you mean last_frame?'],
+    ['first_frame_image', 'did you mean image?'],
+    ['tail_image_url', 'did you mean last_frame?'],
+    ['promptImage', 'did you mean image?'],
+    ['keyframes', 'did you mean image and last_frame?'],
+    ['width', 'width and height go into size, such as "1280x720".'],
+    ['callback_url', 'did you mean webhook_url?'],
+    ['guidance_scale', 'an option that only one provider has goes into provider_options.'],
+    ['input', 'its members go into the body itself.'],
+    ['mode', 'choose with model and resolution.'],
+    ['speed', 'an option that only one provider has goes into provider_options.'],
+    ['past_frames_images', 'remove it.'],
+  ])('that other APIs have are told by what they mean, and not by their letters: %s', (name, advice) => {
+    expect(refused(body({ [name]: 'x' })).message).toBe(`There is no field "${name}": ${advice}`);
+  });
+
+  it('that do not exist are all told at once, up to ten', () => {
+    const error = refused(
+      body({ width: 1280, height: 720, fps: 30, image_tail: PNG, duration: 6, seconds: 5 }),
+    );
+    expect(error.message).toBe(
+      [
+        'There is no field "fps": remove it.',
+        'There is no field "height": width and height go into size, such as "1280x720".',
+        'There is no field "image_tail": did you mean last_frame?',
+        'There is no field "width": width and height go into size, such as "1280x720".',
+      ].join(' '),
+    );
+    expect(error.details.param).toBe('fps');
+    const many = refused(body(Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`x${i}`, 1]))));
+    expect(many.message).toMatch(/4990 more are unknown\.$/);
+    expect(many.message.length).toBeLessThan(1000);
+  });
+
+  it('of other APIs are advised to fields that exist, and no field is taken for one of another API', () => {
+    const known = Object.values(SPELLINGS).flat();
+    const advised = [...ADVICE_OF.values()].flatMap(
+      (advice) => /^did you mean (.*)\?$/.exec(advice)?.[1]?.split(/ and | or /) ?? [],
+    );
+    expect(advised.length).toBeGreaterThan(20);
+    for (const name of advised) expect(known).toContain(name);
+    for (const name of known) expect(ADVICE_OF.has(name.replaceAll('_', '').toLowerCase())).toBe(false);
   });
 
   it('unlike any known one are refused without a suggestion, however long their name is', () => {
