@@ -5,11 +5,12 @@ import { logOf } from '../../observability/requestLog.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
-import { type ApiContext, type App, ownTask } from '../context.ts';
+import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
 import { prefers } from '../http/accept.ts';
 import { base64Length, base64Of } from '../http/base64.ts';
 import { CACHE_CONTROL, CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
 import { checkConditions } from '../http/conditions.ts';
+import { hangUpSignal } from '../http/hangUp.ts';
 import { readMediaRow } from '../mediaRow.ts';
 import { CONTENT_SAMPLES } from '../openapi/examples.ts';
 import { DownloadAnswer, ERRORS, ErrorAnswer, queryText } from '../schemas.ts';
@@ -112,9 +113,13 @@ async function sendSpriteSheet(
     return reply.code(304).send();
   }
   const filename = `${row.taskId ?? row.id}-spritesheet.jpg`;
-  return reply
-    .headers({ 'content-type': 'image/jpeg', 'content-disposition': `attachment; filename="${filename}"` })
-    .send(await spriteSheets(row));
+  reply.headers({
+    'content-type': 'image/jpeg',
+    'content-disposition': `attachment; filename="${filename}"`,
+  });
+  // The length is not known before the whole video was decoded.
+  if (request.method === 'HEAD') return reply.send();
+  return reply.send(await spriteSheets(row, keyOf(request).id, hangUpSignal(reply)));
 }
 
 /** JSON with the video as base64, streamed: neither encoding of the video is ever in memory as a whole. */

@@ -2,13 +2,20 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
-import pLimit from 'p-limit';
 import type { NativePool } from '../../native/pool.ts';
+import { createFairLimit } from '../../net/fairLimit.ts';
 import type { MediaStorage } from '../media.ts';
 import type { SpriteSheetInput } from './spriteSheet.job.ts';
 
-/** Makes sprite sheets of stored videos: a JPEG of twenty frames at equal distances, in five columns, each at most 320 pixels wide. */
-export type SpriteSheets = (video: { readonly storageKey: string }) => Promise<Buffer>;
+/**
+ * Makes sprite sheets of stored videos: a JPEG of twenty frames at equal distances, in five columns, each at most 320 pixels wide. Tenants
+ * take turns. Rejects with the reason of the signal if it is aborted before the turn comes.
+ */
+export type SpriteSheets = (
+  video: { readonly storageKey: string },
+  tenant: string,
+  signal: AbortSignal,
+) => Promise<Buffer>;
 
 const JOB = new URL('./spriteSheet.job.ts', import.meta.url);
 /** Decodes the whole video. */
@@ -27,8 +34,7 @@ export function createSpriteSheets({ native, storage }: SpriteSheetParts): Sprit
     maxSize: CACHE_BYTES,
     sizeCalculation: ({ length }) => length,
   });
-  const underWay = new Map<string, Promise<Buffer>>();
-  const limit = pLimit(1);
+  const turns = createFairLimit({ total: 1, perTenant: 1 });
 
   async function make(key: string): Promise<Buffer> {
     const folder = await mkdtemp(join(tmpdir(), 'onetake-sheet-'));
@@ -45,11 +51,15 @@ export function createSpriteSheets({ native, storage }: SpriteSheetParts): Sprit
     }
   }
 
-  return async ({ storageKey: key }) => {
-    const known = made.get(key) ?? underWay.get(key);
+  return async ({ storageKey: key }, tenant, signal) => {
+    const known = made.get(key);
     if (known) return known;
-    const making = limit(() => make(key)).finally(() => underWay.delete(key));
-    underWay.set(key, making);
-    return making;
+    const release = await turns.acquire(tenant, 1, signal);
+    try {
+      // Whoever had the turn before may have made it.
+      return made.get(key) ?? (await make(key));
+    } finally {
+      release();
+    }
   };
 }

@@ -24,7 +24,9 @@ async function sheetsOf(options: VideoOptions) {
       },
     },
   });
-  return { path, of: () => sheets({ storageKey: 'video/a.mp4' }), made: () => made };
+  const of = (tenant = 'one', signal = new AbortController().signal, storageKey = 'video/a.mp4') =>
+    sheets({ storageKey }, tenant, signal);
+  return { path, of, made: () => made };
 }
 
 /** The grey values in the middles of the cells. */
@@ -74,9 +76,25 @@ describe('a sprite sheet', () => {
   it('that cannot be made is tried again', async () => {
     const sheets = await sheetsOf({});
     await writeFile(sheets.path, 'no video');
-    await expect(Promise.all([sheets.of(), sheets.of()])).rejects.toThrow('no frame');
+    await expect(sheets.of()).rejects.toThrow('no frame');
     await makeVideo(sheets.path, {});
     await expect(sheets.of()).resolves.toBeInstanceOf(Buffer);
     expect(sheets.made()).toBe(2);
+  });
+
+  it('of one tenant is not delayed by the many of another, nor made if nobody waits for it any more', async () => {
+    const sheets = await sheetsOf({});
+    const order: string[] = [];
+    const ask = (tenant: string, video: string, signal?: AbortSignal) =>
+      sheets.of(tenant, signal, video).then(() => order.push(video));
+    const gone = new AbortController();
+    const many = ['a1', 'a2', 'a3'].map((video) => ask('a', video));
+    const left = ask('a', 'a4', gone.signal);
+    const other = ask('b', 'b1');
+    gone.abort(new Error('the client has disconnected'));
+    await expect(left).rejects.toThrow('disconnected');
+    await Promise.all([...many, other]);
+    expect(order).toEqual(['a1', 'a2', 'b1', 'a3']);
+    expect(sheets.made()).toBe(4);
   });
 });
