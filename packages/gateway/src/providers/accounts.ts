@@ -4,7 +4,15 @@ import { plainWords } from '../catalogue/validate/plainWords.ts';
 import { isHeaderValue, NO_HEADER_VALUE } from '../settingSchemas.ts';
 import type { CommonAccount, ConfiguredAccount, Environment, ProviderDefinition } from './definition.ts';
 import { environmentAccounts, type UnusedVariables, unusedVariables } from './environment.ts';
-import { ACCOUNT_NAME, asMember, NAME_RULE, readFleet, sameServers, type WrittenAccount } from './fleet.ts';
+import {
+  ACCOUNT_NAME,
+  asMember,
+  FLEET_MEMBERS,
+  NAME_RULE,
+  readFleet,
+  sameServers,
+  type WrittenAccount,
+} from './fleet.ts';
 
 interface Reading {
   /** `accounts` of onetake.yaml. */
@@ -44,7 +52,10 @@ export function readAccounts({
 
   function add(definition: ProviderDefinition<CommonAccount>, written: WrittenAccount): void {
     const { id, settings, placeOf, member } = written;
-    const parsed = definition.schema(secret).safeParse(settings, { error: plainWords });
+    const ofFleets = definition.fleet ? (member ? FLEET_MEMBERS : ['members']) : [];
+    const parsed = definition.schema(secret).safeParse(settings, {
+      error: (issue) => plainWords(issue, issue.path?.length ? [] : ofFleets),
+    });
     if (!parsed.success) {
       problems.push(...parsed.error.issues.map(({ path, message }) => `${placeOf(path)}: ${message}`));
       return;

@@ -38,6 +38,9 @@ const FLEET = z.object({
   base_url: z.undefined({ error: 'each member has its own' }).optional(),
 });
 
+/** The members of an account that is a fleet, besides those of any other. */
+export const FLEET_MEMBERS: readonly string[] = Object.keys(FLEET.shape);
+
 /** The id of a member's account. Names have no dot, so it is that of no other account. */
 const memberId = (fleet: string, name: string): string => `${fleet}.${name}`;
 

@@ -86,7 +86,7 @@ describe('a file', () => {
       'errors: { table: [{ code: a, code_matches: b, reason: quota_exhausted }] }\nlimits:',
       /errors\.table\.0: must have code or code_matches, not both/,
     ],
-    ['title: Toy', 'titel: Toy', /line 1: there is no "titel" here/],
+    ['title: Toy', 'titel: Toy', /line 1: there is no "titel" here; did you mean title\?/],
     ['in_flight: 1', 'in_flight: 0', /limits\.in_flight: must be/],
     [
       'path: /jobs\n',
