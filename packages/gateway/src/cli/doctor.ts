@@ -244,15 +244,21 @@ function blockFindings(row: AccountRow | undefined): readonly AccountFinding[] {
 /** Whether callbacks come in fact is only seen when tasks end. */
 function callbackFinding(
   { id, definition }: ConfiguredAccount,
-  { provider }: Account,
+  { provider, service }: Account,
   publicUrl: string | undefined,
 ): AccountFinding {
   if (!Object.values(definition.abilities).some(({ callbacks }) => callbacks))
     return { state: 'ok', text: 'Callbacks of this provider are not used; its jobs are polled.' };
   const url = `${publicUrl ?? '{ONETAKE_PUBLIC_URL}'}${callbackPath(id)}`;
+  const needsSetup = !provider.verifyCallback && definition.callbackSetup !== undefined;
+  const setup = needsSetup ? definition.callbackSetup?.(url, service) : undefined;
+  if (needsSetup && setup === undefined) {
+    const text = 'Its server is not known to call back, so its jobs are polled (docs/callbacks.md).';
+    return { state: 'ok', text };
+  }
   const steps = [
     ...(publicUrl === undefined ? ['set ONETAKE_PUBLIC_URL'] : []),
-    ...(!provider.verifyCallback && definition.callbackSetup ? [definition.callbackSetup(url)] : []),
+    ...(setup === undefined ? [] : [setup]),
   ];
   if (steps.length === 0) return { state: 'ok', text: `Callbacks are verified at ${url}.` };
   return {

@@ -83,10 +83,10 @@ export interface ProviderDefinition<A extends CommonAccount> {
   /** Checks what `schema` cannot, before anything is opened. Throws an `OnetakeError` that says what is wrong with the account. */
   check?(account: A, id: string): Promise<void>;
   /**
-   * What an operator does at the service and in the account so that it calls back at `url`, as a clause. Absent if a public URL is
-   * enough, or callbacks are not used.
+   * What an operator does at the service and in the account so that it calls back at `url`, as a clause; undefined if the service is not
+   * known to call back. Absent if a public URL is enough, or callbacks are not used.
    */
-  callbackSetup?(url: string): string;
+  callbackSetup?(url: string, service: string | undefined): string | undefined;
   /** Present if an account can be a fleet: several servers of one's own, each with its own base URL. */
   readonly fleet?: {
     /** The base URL of the account's server; undefined if the account is one of a service. */

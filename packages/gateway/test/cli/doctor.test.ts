@@ -44,6 +44,14 @@ async function simulated() {
   return { simulators, env };
 }
 
+/** A settings file with an account of OpenAI itself, at this address. */
+async function openaiAccount(baseUrl: string): Promise<string> {
+  const path = join(await tempFolder(), 'onetake.yaml');
+  const account = `{provider: openai, flavour: openai, base_url: '${baseUrl}', api_key: {env: OPENAI_API_KEY}}`;
+  writeFileSync(path, `accounts: {ours: ${account}}`);
+  return path;
+}
+
 /** A service that answers with this time, and the variables of an account there. */
 async function serviceAt(date: string | undefined) {
   const service = await serve((_request, response) => {
@@ -108,13 +116,23 @@ describe('a set-up that works', () => {
     expect(lines).toContainEqual(
       expect.stringMatching(/^advice: account ark: .*polled: set ONETAKE_PUBLIC_URL \(/),
     );
-    expect((await examined({ ...settings, ...PUBLIC })).lines).toContainEqual(
+    const ofOpenai = { ONETAKE_CONFIG: await openaiAccount(env.OPENAI_BASE_URL) };
+    expect((await examined({ ...settings, ...PUBLIC, ...ofOpenai })).lines).toContainEqual(
       expect.stringMatching(
-        /^advice: account openai: .*add a webhook for video\.completed and video\.failed to https:\/\/video\.example\.com\/callbacks\/openai/,
+        /^advice: account ours: .*add a webhook for video\.completed and video\.failed to https:\/\/video\.example\.com\/callbacks\/ours/,
       ),
     );
     const local = await examined({ ...settings, ONETAKE_PUBLIC_URL: 'http://192.168.1.5:8787' });
     expect(local.lines).toContainEqual(expect.stringMatching(/^advice: public URL: .*not on the internet/));
+  });
+
+  it('is not advised to set up callbacks of a server that has none', async () => {
+    const { env } = await simulated();
+    const settings = { ONETAKE_DATA_DIR: await tempFolder(), ...env };
+    for (const more of [{}, PUBLIC])
+      expect((await examined({ ...settings, ...more })).lines).toContain(
+        'ok: account openai: Its server is not known to call back, so its jobs are polled (docs/callbacks.md).',
+      );
   });
 
   it('is told which variables no account uses', async () => {

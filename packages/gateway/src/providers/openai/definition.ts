@@ -81,8 +81,10 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
     };
   },
 
-  callbackSetup: (url) =>
-    `add a webhook for video.completed and video.failed to ${url} at the service, if it has webhooks, and set its secret (webhook_secret of the account, or OPENAI_WEBHOOK_SECRET)`,
+  callbackSetup: (url, service) =>
+    service === 'openai'
+      ? `add a webhook for video.completed and video.failed to ${url} at the service, and set its secret (webhook_secret of the account, or OPENAI_WEBHOOK_SECRET)`
+      : undefined,
 
   fleet: {
     serverOf: (account) => (FLAVOURS[flavourOf(account)].abilities.fleet ? account.base_url : undefined),
