@@ -10,7 +10,7 @@ import { builtInTitle } from './providerInfo.ts';
 import { isOffered, type ModelServer, pricedAt, servedUntil, serves, upstreamModelAt } from './serving.ts';
 import { unavailable } from './unavailable.ts';
 import { type UpstreamRequest, upstreamRequest } from './upstream.ts';
-import { contradictions, idleLines } from './validate/entry.ts';
+import { contradictions, idlePrices } from './validate/entry.ts';
 import { plainWords } from './validate/plainWords.ts';
 import type { ModelLookup } from './validate/request.ts';
 import { withoutIdleRules } from './validate/rules.ts';
@@ -184,8 +184,8 @@ function readModels(
   }
   const names = new Map<string, string>();
   for (const model of models) {
-    // If an operator removes a resolution, its prices stay. A table that is given must have no line in vain.
-    const idle = changesAllBut('price', overrides[model.id]) ? [] : idleLines(model);
+    // If an operator removes a resolution, its prices stay. Prices that are given must all apply.
+    const idle = changesAllBut('price', overrides[model.id]) ? [] : idlePrices(model);
     problems.push(...[...contradictions(model), ...idle].map((problem) => `models.${model.id}: ${problem}`));
     for (const name of [model.id, ...model.aliases]) {
       const other = names.get(name);

@@ -15,6 +15,8 @@ interface ProviderInfo {
   /** Hosts models of many makers, each with inputs of its own. */
   readonly hostsModels?: true;
   readonly protocols?: readonly Protocol[];
+  /** Tells how many tokens it bills for a video. */
+  readonly reportsTokens?: true;
 }
 
 const MODEL_STUDIO_KEY = 'DASHSCOPE_API_KEY';
@@ -52,6 +54,7 @@ const PROVIDERS = {
       volcengine: { title: 'Volcengine Ark', settings: 'ARK_API_KEY' },
       byteplus: { title: 'BytePlus ModelArk', settings: 'ARK_API_KEY with ARK_REGION=byteplus' },
     },
+    reportsTokens: true,
   },
   xai: { title: 'xAI', services: { xai: { title: 'xAI', settings: 'XAI_API_KEY' } } },
   minimax: { title: 'MiniMax', services: { minimax: { title: 'MiniMax', settings: 'MINIMAX_API_KEY' } } },
@@ -93,3 +96,6 @@ export const takesAnyInput = (provider: string): boolean => {
 /** Whether models of the provider can be made by this protocol. */
 export const hasProtocol = (provider: string, protocol: Protocol): boolean =>
   infoOf(provider)?.protocols?.includes(protocol) === true;
+
+/** Whether a price for each token has an effect. */
+export const reportsTokens = (provider: string): boolean => infoOf(provider)?.reportsTokens === true;

@@ -278,6 +278,9 @@ describe('changes of the catalogue', () => {
   });
 
   const preview = (parameters: Record<string, unknown>) => ({ 'onetake-preview': { parameters } });
+  const priced = (price: Record<string, unknown>) => ({
+    'onetake-preview': { price: { currency: 'USD', billing: '', ...price } },
+  });
   const RATIO = { kind: 'choice', allowed: ['16:9'], default: '16:9' };
   it.each<[string, Record<string, unknown>, RegExp]>([
     [
@@ -366,6 +369,39 @@ describe('changes of the catalogue', () => {
         },
       },
       /price\.rates\.1: never applies/,
+    ],
+    [
+      'a price of tokens that the provider does not report',
+      priced({ rates: [{ microsPerSecond: 1, microsPerToken: 2 }] }),
+      /price\.rates\.0\.microsPerToken: preview reports no tokens; remove it/,
+    ],
+    [
+      'a price of images that the model does not take',
+      {
+        'onetake-preview': {
+          parameters: { image: null, lastFrame: null, references: null },
+          ...priced({ rates: [{ microsPerSecond: 1 }], images: { free: 0, microsEach: 1 } })[
+            'onetake-preview'
+          ],
+          rules: [],
+        },
+      },
+      /price\.images: the model takes no images; remove it/,
+    ],
+    [
+      'a price of videos that the model does not take',
+      priced({ rates: [{ microsPerSecond: 1 }], videos: {} }),
+      /price\.videos: the model takes no videos among its references; remove it/,
+    ],
+    [
+      'what a video from anywhere keeps',
+      preview({ videoUrl: { kind: 'url', keeps: ['shape'], extendsWith: { option: 'a', value: 'b' } } }),
+      /parameters\.videoUrl: keeps: only with of: own; remove it\n.*parameters\.videoUrl: extendsWith: only with of: own/,
+    ],
+    [
+      'a service that its provider does not have',
+      { 'veo-3.1-generate-001': { services: { gemni: {} } } },
+      /services\.gemni: google has no such service; there may be gemini and vertex/,
     ],
     [
       'a price of a service that the model does not have',

@@ -288,7 +288,7 @@ const FURTHER: readonly ModelEntry[] = [
     inputs: { duration: { form: 'text' }, lastFrame: { name: 'end_image_url' } },
     rules: [LAST_NEEDS_FIRST],
     sizes: SIZES_2_0,
-    rates: tokenRates(SIZES_2_0, { '480p': 14, '720p': 14 }),
+    rates: tokenRates(SIZES_2_0, { '480p': 14, '720p': 14 }, false),
     billing: BY_TOKENS,
   }),
   atFal('fal-ai/bytedance/seedance/v1.5/pro', {
@@ -310,11 +310,11 @@ const FURTHER: readonly ModelEntry[] = [
     rules: [LAST_NEEDS_FIRST],
     sizes: SIZES_2_0,
     rates: [
-      ...tokenRates(SIZES_2_0, { '480p': 2.4, '720p': 2.4, '1080p': 2.4 }).map((rate) => ({
+      ...tokenRates(SIZES_2_0, { '480p': 2.4, '720p': 2.4, '1080p': 2.4 }, false).map((rate) => ({
         ...rate,
         generateAudio: true,
       })),
-      ...tokenRates(SIZES_2_0, { '480p': 1.2, '720p': 1.2, '1080p': 1.2 }),
+      ...tokenRates(SIZES_2_0, { '480p': 1.2, '720p': 1.2, '1080p': 1.2 }, false),
     ],
     billing: BY_TOKENS,
   }),
@@ -335,7 +335,7 @@ const FURTHER: readonly ModelEntry[] = [
     },
     inputs: { duration: { form: 'text' }, generateAudio: false, cameraFixed: {} },
     sizes: SIZES_1_0,
-    rates: tokenRates(SIZES_1_0, { '480p': 1, '720p': 1, '1080p': 1 }),
+    rates: tokenRates(SIZES_1_0, { '480p': 1, '720p': 1, '1080p': 1 }, false),
     billing: BY_TOKENS,
   }),
 ];

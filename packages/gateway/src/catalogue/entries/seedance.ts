@@ -68,8 +68,12 @@ const PIXELS_PER_TOKEN = 1024;
 /** By resolution, per million tokens, which are as many micro-units per token. */
 type PerMillion = Partial<Record<Resolution, number>>;
 
-/** The price by resolution, for its largest size. */
-export const tokenRates = (sizes: Sizes, price: PerMillion): ModelEntry['price']['rates'] =>
+/** The price by resolution, for its largest size. `isReported`: the service tells how many tokens it bills. */
+export const tokenRates = (
+  sizes: Sizes,
+  price: PerMillion,
+  isReported: boolean,
+): ModelEntry['price']['rates'] =>
   Object.entries(price).map(([resolution, perToken]) => {
     // The keys are resolutions by the type above.
     const tier = resolution as Resolution;
@@ -81,7 +85,7 @@ export const tokenRates = (sizes: Sizes, price: PerMillion): ModelEntry['price']
       resolution: tier,
       microsPerSecond: Math.ceil(microsPerFrame * FPS),
       microsPerVideo: Math.ceil(microsPerFrame),
-      microsPerToken: perToken,
+      ...(isReported ? { microsPerToken: perToken } : {}),
     };
   });
 
@@ -122,8 +126,8 @@ function price(
 ): ModelEntry['price'] {
   const isOld = sizes === SIZES_1_0;
   const lines = (service: string, { tokens, withVideo = {} }: PriceList) => [
-    ...tokenRates(sizes, withVideo).map((rate) => ({ service, ...rate, withVideo: true })),
-    ...tokenRates(sizes, tokens).map((rate) => ({ service, ...rate })),
+    ...tokenRates(sizes, withVideo, true).map((rate) => ({ service, ...rate, withVideo: true })),
+    ...tokenRates(sizes, tokens, true).map((rate) => ({ service, ...rate })),
   ];
   const volcengine = {
     tokens: inDollars(yuan.tokens),

@@ -1,10 +1,11 @@
 import { PARAMETERS, wireName } from '../fields.ts';
 import type { ConditionSpec, ImageLimits, Model, ParameterSpec, ReferencesSpec } from '../model.ts';
 import { lineAt } from '../pricing.ts';
-import { hasProtocol, takesAnyInput } from '../providerInfo.ts';
+import { hasProtocol, reportsTokens, servicesOf, takesAnyInput } from '../providerInfo.ts';
 import { kindText } from '../references.ts';
 import { shapesOf, sizeText } from '../sizes.ts';
 import { type UpstreamParameters, upstreamParameters } from '../upstream.ts';
+import { list } from '../words.ts';
 import { conditionsOf } from './rules.ts';
 
 /** Contradictions between the members of an entry, one sentence per problem. The members are valid by themselves. */
@@ -16,6 +17,7 @@ export function contradictions(model: Model): string[] {
     }),
     ...inputProblems(model),
     ...protocolProblems(model),
+    ...serviceProblems(model),
     ...ruleProblems(model),
     ...priceProblems(model),
     ...(model.typical.p90Seconds < model.typical.medianSeconds
@@ -32,6 +34,10 @@ function specProblems(spec: ParameterSpec): string[] {
     return inside ? [] : [`the default ${spec.default} is outside ${spec.min} to ${spec.max}`];
   }
   if (spec.kind === 'image') return limitProblems(spec.limits);
+  if (spec.kind === 'url' && spec.of === 'any') {
+    const idle = [...(spec.keeps.length > 0 ? ['keeps'] : []), ...(spec.extendsWith ? ['extendsWith'] : [])];
+    return idle.map((member) => `${member}: only with of: own; remove it`);
+  }
   if (!('allowed' in spec)) return [];
   // Widened, because the checks below are the same for all types of values.
   const allowed: readonly unknown[] = spec.allowed;
@@ -97,6 +103,15 @@ function protocolProblems({ protocol, provider }: Model): string[] {
   return [`protocol: ${provider} has no ${protocol}; remove it`];
 }
 
+/** A model of a service that there is not would never be served. Of providers that operators add no services are known. */
+function serviceProblems({ services, provider }: Model): string[] {
+  const known = Object.keys(servicesOf(provider));
+  if (known.length === 0) return [];
+  return Object.keys(services)
+    .filter((name) => !known.includes(name))
+    .map((name) => `services.${name}: ${provider} has no such service; there may be ${list(known, 'and')}`);
+}
+
 /** A rule about references of a kind that the model does not take would always or never hold. */
 function kindProblems({ parameters }: Model, conditions: readonly ConditionSpec[]): string[] {
   return conditions.flatMap((condition) => {
@@ -144,15 +159,32 @@ function priceProblems(model: Model): string[] {
 const videoKinds = ({ parameters }: Model) =>
   (parameters.references?.takes ?? []).filter(({ type }) => type === 'video');
 
-/** Lines of the price table that never apply, because earlier ones do, or the model has no such format or service. */
-export function idleLines(model: Model): string[] {
+/**
+ * Prices that never apply: lines of the table, because earlier ones do, or the model has no such format or service; and those of what it does
+ * not take, or its provider does not report.
+ */
+export function idlePrices(model: Model): string[] {
+  const { provider, parameters, price } = model;
   const used = new Set(
     formatsOf(model).map(({ sent, service, withVideo }) => lineAt(model, sent, service, withVideo)),
   );
-  return model.price.rates.flatMap((line, index) =>
-    used.has(line) ? [] : [`price.rates.${index}: never applies`],
-  );
+  const takesImages =
+    parameters.image || parameters.lastFrame || parameters.references?.takes.some(isImage) === true;
+  return [
+    ...price.rates.flatMap((line, index) => [
+      ...(used.has(line) ? [] : [`price.rates.${index}: never applies`]),
+      ...(line.microsPerToken === undefined || reportsTokens(provider)
+        ? []
+        : [`price.rates.${index}.microsPerToken: ${provider} reports no tokens; remove it`]),
+    ]),
+    ...(price.images && !takesImages ? ['price.images: the model takes no images; remove it'] : []),
+    ...(price.videos && videoKinds(model).length === 0
+      ? ['price.videos: the model takes no videos among its references; remove it']
+      : []),
+  ];
 }
+
+const isImage = ({ type }: { readonly type: string }): boolean => type === 'image';
 
 /** Everything that the price table is asked for. */
 function formatsOf(
