@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkTarball, checkWebOnly } from './client/check.ts';
-import { checkSchema, writeSchema } from './client/schema.ts';
+import { checkTypes, writeTypes } from './client/schema.ts';
 import { pack } from './pack/tarball.ts';
 import { npmPackages } from './packages.ts';
 
@@ -18,7 +18,7 @@ if (process.argv.includes('--check')) {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-client-'));
   try {
     const problems = [
-      ...(await checkSchema(tools)),
+      ...(await checkTypes(tools)),
       ...(await checkWebOnly()),
       ...(await checkTarball(await pack('client', folder), tools)),
       ...(await checkTarball(await pack('ai-sdk-provider', folder), tools)),
@@ -28,4 +28,4 @@ if (process.argv.includes('--check')) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-} else await writeSchema(tools);
+} else await writeTypes(tools);

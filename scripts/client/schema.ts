@@ -5,32 +5,44 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createLog, readConfig, startGateway } from '@onetake/gateway';
+import { type CatalogueModel, modelTypes } from './models.ts';
 
 const run = promisify(execFile);
-const FILE = fileURLToPath(new URL('../../packages/client/src/schema.ts', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../../packages/client/src', import.meta.url));
+
+/** Of a gateway that lives for a second. */
+const KEY = 'sk-types-of-the-client-0123456789';
 
 const HEAD = "// Made from the gateway's OpenAPI document by `npm run client`.\n\n";
 
-export async function writeSchema(tools: string): Promise<void> {
-  await writeFile(FILE, await makeSchema(tools));
+export async function writeTypes(tools: string): Promise<void> {
+  for (const [name, text] of await makeTypes(tools)) await writeFile(join(SOURCES, name), text);
 }
 
 /** What is wrong with the checked-in types. */
-export async function checkSchema(tools: string): Promise<readonly string[]> {
-  const same = (await readFile(FILE, 'utf8')) === (await makeSchema(tools));
-  return same ? [] : ['packages/client/src/schema.ts is not what the gateway says; run: npm run client'];
+export async function checkTypes(tools: string): Promise<readonly string[]> {
+  const problems: string[] = [];
+  for (const [name, text] of await makeTypes(tools))
+    if ((await readFile(join(SOURCES, name), 'utf8')) !== text)
+      problems.push(`packages/client/src/${name} is not what the gateway says; run: npm run client`);
+  return problems;
 }
 
-async function makeSchema(tools: string): Promise<string> {
+/** The made files, each with its text. */
+async function makeTypes(tools: string): Promise<readonly (readonly [name: string, text: string])[]> {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-client-'));
   try {
+    const { document, models } = await readGateway(folder);
     const [from, to] = [join(folder, 'openapi.json'), join(folder, 'schema.ts')];
-    await writeFile(from, JSON.stringify(schemasOf(await readDocument(folder))));
+    await writeFile(from, JSON.stringify(schemasOf(document)));
     await run(join(tools, 'openapi-typescript'), [from, '--output', to, '--immutable']);
     // Beside the schemas it has a type for each other part of a document, of which there are none.
     const schemas = /^ {4}schemas: (\{\n[\s\S]*?\n {4}\});$/m.exec(await readFile(to, 'utf8'))?.[1];
     if (!schemas) throw new Error('The generator wrote no schemas.');
-    return `${HEAD}export interface Schemas ${schemas.replaceAll(/^ {4}/gm, '')}\n`;
+    return [
+      ['schema.ts', `${HEAD}export interface Schemas ${schemas.replaceAll(/^ {4}/gm, '')}\n`],
+      ['models.ts', modelTypes(models)],
+    ];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -55,13 +67,20 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-/** As a gateway of this checkout serves it. */
-async function readDocument(folder: string): Promise<Document> {
-  const config = readConfig({ ONETAKE_PORT: '0', ONETAKE_DATA_DIR: join(folder, 'data') }, () => undefined);
+/** As a gateway of this checkout serves them. */
+async function readGateway(folder: string) {
+  const settings = { ONETAKE_PORT: '0', ONETAKE_DATA_DIR: join(folder, 'data'), ONETAKE_BOOTSTRAP_KEY: KEY };
+  const config = readConfig(settings, () => undefined);
   const gateway = await startGateway(config, createLog('silent'));
+  const read = async (path: string) => {
+    const response = await fetch(new URL(path, gateway.address), {
+      headers: { authorization: `Bearer ${KEY}` },
+    });
+    return response.json();
+  };
   try {
-    const response = await fetch(new URL('/openapi.json', gateway.address));
-    return (await response.json()) as Document;
+    const { data } = (await read('/v1/models')) as { data: readonly CatalogueModel[] };
+    return { document: (await read('/openapi.json')) as Document, models: data };
   } finally {
     await gateway.close();
   }

@@ -29,7 +29,7 @@ export class Onetake {
    * Makes a video: submits, and waits until the task has succeeded. Throws a `TaskFailedError` if it failed. However often requests must be
    * repeated, there is one task. After any other error, `wait(error.taskId)` goes on with it.
    */
-  generate(params: SubmitParams, options: GenerateOptions = {}): Promise<Task> {
+  generate<Id extends string>(params: SubmitParams<Id>, options: GenerateOptions = {}): Promise<Task> {
     return withTimeout(options, async (signal) => {
       const submitted = await this.submit(params, { ...options, signal });
       options.onProgress?.(submitted);
@@ -38,8 +38,8 @@ export class Onetake {
   }
 
   /** Submits a task and answers with its id, once it is stored durably. */
-  async submit(
-    params: SubmitParams,
+  async submit<Id extends string>(
+    params: SubmitParams<Id>,
     { signal, idempotencyKey = newKey() }: SubmitOptions = {},
   ): Promise<Submitted> {
     try {

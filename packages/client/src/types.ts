@@ -1,7 +1,22 @@
+import type { ModelParameters } from './models.ts';
 import type { Schemas } from './schema.ts';
 
-/** What a video is made of. `GET /v1/models` says what each model accepts. */
-export type SubmitParams = Schemas['SubmitBody'];
+type Body = Schemas['SubmitBody'];
+type KnownModel = keyof ModelParameters;
+/** The fields whose values depend on the model. */
+type Parameter = { [Id in KnownModel]: keyof ModelParameters[Id] }[KnownModel];
+
+type ParamsOf<Id> = Id extends KnownModel
+  ? Omit<Body, Parameter> & {
+      readonly [Name in keyof ModelParameters[Id]]?: ModelParameters[Id][Name] | null;
+    }
+  : Body;
+
+/**
+ * What a video is made of. `GET /v1/models` says what each model accepts. For the id of a model that comes with the gateway these are the types
+ * of its parameters; for any other, and for an id that is only known as a `string`, they are those of all models.
+ */
+export type SubmitParams<Id extends string = string> = { readonly model: Id } & ParamsOf<Id>;
 
 /** The answer of a submit. */
 export type Submitted = Schemas['Submitted'];

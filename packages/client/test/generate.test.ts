@@ -2,7 +2,14 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { ConflictError, ConnectionError, InvalidRequestError, NotFoundError, Onetake } from '../src/index.ts';
+import {
+  ApiError,
+  ConflictError,
+  ConnectionError,
+  InvalidRequestError,
+  NotFoundError,
+  Onetake,
+} from '../src/index.ts';
 import { downloadToFile } from '../src/node.ts';
 import type { Progress, SubmitParams, Task } from '../src/types.ts';
 import { HELD, KEY, QUICK, startTestGateway, type TestGateway } from './support/gateway.ts';
@@ -109,6 +116,24 @@ it('models are listed, and what they do not accept and tasks that do not exist a
   expect(wrong).toBeInstanceOf(InvalidRequestError);
   expect(wrong).toMatchObject({ param: 'duration' });
   expect(await failed(client.wait(`video_${'0'.repeat(32)}`))).toBeInstanceOf(NotFoundError);
+});
+
+it('a model of the catalogue has the types of its parameters, and an id in a variable those of all', async () => {
+  const client = connect();
+  const { model, prompt } = QUICK;
+  const refusals = [
+    // @ts-expect-error: the built-in model draws no 4k
+    failed(client.submit({ model, prompt, resolution: '4k' })),
+    // @ts-expect-error: it knows no negative prompt
+    failed(client.submit({ model, prompt, negative_prompt: 'rain' })),
+    // @ts-expect-error: sora-2 makes no video of 7 seconds
+    failed(client.generate({ model: 'sora-2', prompt, duration: 7 })),
+    failed(client.submit({ model: model as string, prompt, resolution: '4k' })),
+    failed(client.submit({ model: 'a-model-of-ours', prompt, negative_prompt: 'rain', resolution: '4k' })),
+  ];
+  const params: SubmitParams<'sora-2'> = { model: 'sora-2', prompt, duration: 4, image: null, metadata };
+  expect(await client.submit(params)).toMatchObject({ model: 'sora-2' });
+  for (const error of await Promise.all(refusals)) expect(error).toBeInstanceOf(ApiError);
 });
 
 describe('there is exactly one task, and its end is learnt', () => {
