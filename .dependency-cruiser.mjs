@@ -1,5 +1,5 @@
 // Keeps the directions between the folders of the gateway:
-// cli → gateway → {config, api} → engine → {auth, limits, cluster} → {providers, store, media} → {native, net, observability} → {catalogue, tasks, time, tracking}.
+// cli → gateway → {config, api} → {engine, webhooks} → {auth, limits, cluster} → {providers, store, media} → {native, net, observability} → {catalogue, tasks, time, tracking}.
 // Without this parser the .ts files would be passed over in silence, and every rule with them.
 import swc from '@swc/core/Visitor.js';
 
@@ -39,7 +39,9 @@ const MAY_IMPORT = {
     'store',
     'tasks',
     'time',
+    'webhooks',
   ],
+  webhooks: ['net', 'observability', 'store', 'tasks', 'time'],
   engine: [
     'cluster',
     'limits',

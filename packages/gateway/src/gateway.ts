@@ -7,7 +7,7 @@ import { createVideoOpener } from './api/ownVideo.ts';
 import { createServer } from './api/server.ts';
 import { IDLE_GRACE_MS, shutDown, trackUnused } from './api/shutdown.ts';
 import { createEventStreams } from './api/streams.ts';
-import { createFrames } from './api/views/event.ts';
+import { createFrames, eventView } from './api/views/event.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
@@ -21,7 +21,7 @@ import { createEventTail } from './engine/events/eventTail.ts';
 import { createFeed } from './engine/events/feed.ts';
 import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
 import type { EngineParts, VideoInspector } from './engine/parts.ts';
-import { createGatewayMetrics, createGatewayReadiness } from './health.ts';
+import { createGatewayMetrics, createGatewayReadiness, watchWebhooks } from './health.ts';
 import { openLimits } from './limits/open.ts';
 import { digestOf } from './media/checkedStream.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
@@ -34,7 +34,7 @@ import { extensionOf } from './media/key.ts';
 import { createLinks } from './media/links/links.ts';
 import { openMedia } from './media/open.ts';
 import { createNativePool, type NativePool } from './native/pool.ts';
-import { createGuardedFetch } from './net/guardedFetch.ts';
+import { createGuardedFetch, createUrlCheck } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
 import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
@@ -43,11 +43,14 @@ import { InputGone } from './providers/provider.ts';
 import { callbackPath, createRegistry, type Registry } from './providers/registry.ts';
 import type { LimitStore } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
+import type { TaskEvent } from './tasks/events.ts';
 import { newId } from './tasks/ids.ts';
 import type { StoredInput } from './tasks/request.ts';
 import { type Clock, systemClock } from './time/clock.ts';
 import { createTimers } from './time/timers.ts';
 import { VERSION } from './version.ts';
+import { createWebhookSender, type SenderParts, type WebhookSender } from './webhooks/sender.ts';
+import { createWebhooks, type Webhooks } from './webhooks/webhooks.ts';
 
 /** A running gateway. */
 export interface Gateway {
@@ -219,6 +222,26 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
 async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposableStack): Promise<Gateway> {
   const { store, cluster, engine, catalogue, clock, feed, keys, native, proxies, storage } = parts;
   const log: Log = parts.logger;
+  // Without a configured URL, the address is only known once the port is bound.
+  let address = '';
+  const publicUrl = () => config.publicUrl ?? address;
+  const gatewayLinks = createLinks({
+    baseUrl: () => config.mediaUrl ?? publicUrl(),
+    secrets: [parts.linkSecret],
+    ttlMs: config.linkTtlHours * HOUR_MS,
+    clock,
+  });
+  const view = {
+    links: parts.linksBeside(gatewayLinks, async (mediaId) => {
+      const row = await store.media(mediaId);
+      return row?.state === 'present' ? row.storageKey : undefined;
+    }),
+    givesUrl: (model: string) => catalogue.get(model)?.delivery !== 'download',
+  };
+  const frameOf = createFrames({ ...view, clock });
+  const guardedFetch = callerFetch(config, proxies);
+  const render = (event: TaskEvent) => eventView(event, view, clock.now());
+  const { webhooks, sender } = openWebhooks(config, { ...parts, log, fetch: guardedFetch, render }, opened);
   let server: App | undefined;
   let unused: ReadonlySet<Socket> = new Set();
   const draining = createDraining();
@@ -239,23 +262,6 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     });
   });
 
-  // Without a configured URL, the address is only known once the port is bound.
-  let address = '';
-  const publicUrl = () => config.publicUrl ?? address;
-  const gatewayLinks = createLinks({
-    baseUrl: () => config.mediaUrl ?? publicUrl(),
-    secrets: [parts.linkSecret],
-    ttlMs: config.linkTtlHours * HOUR_MS,
-    clock,
-  });
-  const view = {
-    links: parts.linksBeside(gatewayLinks, async (mediaId) => {
-      const row = await store.media(mediaId);
-      return row?.state === 'present' ? row.storageKey : undefined;
-    }),
-    givesUrl: (model: string) => catalogue.get(model)?.delivery !== 'download',
-  };
-  const frameOf = createFrames({ ...view, clock });
   const streams = createEventStreams({
     keyring: parts.keyring,
     draining,
@@ -272,11 +278,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     events: createEventTail({ store, cluster, feed, log, render: frameOf }),
     media: engine.mediaScrub.media,
     inputs: createInputReader({
-      guardedFetch: createGuardedFetch({
-        allowHosts: config.allowPrivateHosts,
-        proxies,
-        proxyResolves: config.proxyResolves,
-      }),
+      guardedFetch,
       storage,
       inspectImage: (path) => inspectImage(native, path),
       drawFitting: (input) => drawFitting(native, input),
@@ -288,6 +290,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       clock,
     }),
     spriteSheets: createSpriteSheets({ native, storage }),
+    webhooks,
     links: gatewayLinks,
     snapshots: createSnapshots({
       readTask: engine.current,
@@ -311,6 +314,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   unused = trackUnused(server.server);
   if (cluster.shared) warnAboutAddresses(config, log);
   await engine.start();
+  sender.start();
   address = await listen(server, config);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
 
@@ -334,6 +338,31 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       log.info({ event: 'gateway.stopped' }, 'stopped');
     },
   };
+}
+
+/** Fetches what callers give links to. */
+const callerFetch = ({ allowPrivateHosts, proxyResolves }: Config, proxies: OpenedParts['proxies']) =>
+  createGuardedFetch({ allowHosts: allowPrivateHosts, proxies, proxyResolves });
+
+type WebhookParts = Pick<OpenedParts, 'store' | 'clock' | 'cluster' | 'metrics'> &
+  Pick<SenderParts, 'log' | 'fetch' | 'render'>;
+
+/** To be called before the engine's stop is deferred: what that announces is still sent. */
+function openWebhooks(
+  { allowPrivateHosts }: Config,
+  { store, clock, cluster, metrics, log, fetch, render }: WebhookParts,
+  opened: AsyncDisposableStack,
+): { webhooks: Webhooks; sender: WebhookSender } {
+  const timers = createTimers(systemClock);
+  const hasLease = cluster.hasLease;
+  const sender = createWebhookSender({ store, clock, timers, hasLease, log, fetch, render });
+  opened.defer(async () => {
+    await sender.stop();
+    timers.close();
+  });
+  watchWebhooks(metrics, sender, store);
+  const checkUrl = createUrlCheck(allowPrivateHosts);
+  return { webhooks: createWebhooks({ store, sender, clock, checkUrl }), sender };
 }
 
 /** Where upstreams can fetch inputs; undefined if the operator has not said how the gateway is reached from outside. */

@@ -10,6 +10,7 @@ import type { LogOutput } from './observability/logOutput.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 import type { Store } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
+import type { WebhookSender } from './webhooks/sender.ts';
 
 /** The parts of a gateway that `/metrics` and `/readyz` report on. */
 export interface ObservedParts {
@@ -69,6 +70,22 @@ export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics 
       () => logOutput.dropped,
     );
   return metrics;
+}
+
+export function watchWebhooks(
+  { watch }: Metrics,
+  sender: Pick<WebhookSender, 'counts' | 'inFlight'>,
+  store: Pick<Store, 'pendingDeliveries'>,
+): void {
+  const count = (name: keyof WebhookSender['counts'], help: string) =>
+    watch('counter', `onetake_webhook_${name}_total`, help, () => sender.counts[name]);
+  count('delivered', 'Webhooks that this node delivered');
+  count('failed', 'Tries of this node to deliver a webhook that failed');
+  count('dead', 'Webhooks that this node did not deliver and that are not tried again by themselves');
+  watch('gauge', 'onetake_webhook_in_flight', 'Webhooks that this node is sending', () => sender.inFlight);
+  watch('gauge', 'onetake_webhook_pending', 'Webhooks of all nodes that are not delivered yet', () =>
+    store.pendingDeliveries(),
+  );
 }
 
 export function createGatewayReadiness(parts: ObservedParts): Readiness {

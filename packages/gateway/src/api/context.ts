@@ -21,6 +21,7 @@ import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Clock } from '../time/clock.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { Draining } from './draining.ts';
 import { gone } from './http/bytes.ts';
 import type { Readiness } from './readiness.ts';
@@ -48,6 +49,7 @@ export interface ApiContext {
   readonly events: EventTail<EventFrame>;
   readonly frameOf: (event: LoggedEvent) => Promise<EventFrame>;
   readonly streams: EventStreams;
+  readonly webhooks: Webhooks;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly clock: Clock;

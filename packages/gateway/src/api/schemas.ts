@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Field, SPELLINGS } from '../catalogue/fields.ts';
 import { IMAGE_FITS } from '../catalogue/imageLimits.ts';
+import { DELIVERY_STATES, DISABLED_REASONS, SIGNATURES, TEST_EVENT } from '../store/webhooks.ts';
 import { EVENT_TYPES } from '../tasks/events.ts';
 import { ASPECT_RATIOS, REFERENCE_TYPES, RESOLUTIONS } from '../tasks/request.ts';
 
@@ -65,7 +66,7 @@ const ReferenceBody = z
   })
   .describe('With exactly one of `url`, `data` and `video_id`');
 
-/** Has every field of `SPELLINGS` but `webhook_url`, which is always refused. */
+/** Has every field of `SPELLINGS`. */
 export const SubmitBody = z
   .object({
     model: z
@@ -144,6 +145,15 @@ export const SubmitBody = z
       .nullish()
       .describe(
         'Up to 16 string pairs, given back unchanged. They are your own notes and never reach a model: parameters are fields of the body',
+      ),
+    webhook_url: z
+      .string()
+      .nullish()
+      .describe(
+        described(
+          'webhookUrl',
+          "Where the end of the task is announced: a public URL. Signed with the project's secret (`GET /v1/webhook_secret`)",
+        ),
       ),
     provider_options: z
       .record(z.string(), z.unknown())
@@ -327,6 +337,58 @@ export const KeyView = z.object({
   created_at: unixSeconds,
   expires_at: unixSeconds.optional(),
   revoked_at: unixSeconds.optional(),
+});
+
+export const EndpointView = z.object({
+  id: z.string(),
+  url: z.string(),
+  events: z.array(z.enum(EVENT_TYPES)).optional().describe('Absent: all'),
+  models: z.array(z.string()).optional().describe('Absent: all'),
+  signature: z.enum(SIGNATURES),
+  status: z.enum(['enabled', 'disabled']),
+  disabled_reason: z
+    .enum(DISABLED_REASONS)
+    .optional()
+    .describe('`requested`: by a PATCH. `gone`: it answered 410'),
+  description: z.string().optional(),
+  created_at: unixSeconds,
+});
+
+const shownSecret = {
+  secret: z.string().optional().describe('`whsec_…`, of `hmac`'),
+  public_key: z.string().optional().describe('`whpk_…`, of `ed25519`. The private key stays in the gateway'),
+};
+
+export const SecretView = z.object({
+  signature: z.enum(SIGNATURES),
+  ...shownSecret,
+  former: z
+    .object({ ...shownSecret, valid_until: unixSeconds })
+    .optional()
+    .describe('The one before, while messages are signed with it as well'),
+});
+
+export const DeliveryAnswer = z.object({
+  id: z.string(),
+  event_id: z.string().describe('The `webhook-id` of the message'),
+  type: z.enum([...EVENT_TYPES, TEST_EVENT]),
+  endpoint_id: z.string().optional().describe('Absent if it goes to the `webhook_url` of the task'),
+  task_id: z.string().optional(),
+  url: z.string(),
+  state: z.enum(DELIVERY_STATES).describe('`dead`: it was not delivered and is not tried again by itself'),
+  tries: z.int().describe('Tries that have ended'),
+  next_try_at: unixSeconds.optional().describe('While it is pending'),
+  tried_at: unixSeconds.optional().describe('The last try'),
+  status: z.int().optional().describe('The HTTP status of its answer'),
+  error: z
+    .string()
+    .optional()
+    .describe(
+      'Why it was not delivered, such as `timed_out`, `refused` (by its status), `redirected`, `gone`',
+    ),
+  latency_ms: z.int().optional(),
+  answer: z.string().optional().describe('The first 1,024 bytes of the answer'),
+  created_at: unixSeconds.describe('When the event happened'),
 });
 
 /** Errors that any call may answer with, for the OpenAPI document. */

@@ -21,6 +21,8 @@ import { modelRoutes } from './routes/models.ts';
 import { queryRoute } from './routes/query.ts';
 import { submitRoute } from './routes/submit.ts';
 import { taskRoutes } from './routes/tasks.ts';
+import { webhookDeliveryRoutes } from './routes/webhookDeliveries.ts';
+import { webhookEndpointRoutes } from './routes/webhookEndpoints.ts';
 import { createSubmission } from './submission.ts';
 import { answerUnrouted, createParserErrorHandler } from './wireErrors.ts';
 
@@ -65,6 +67,8 @@ export async function createServer(context: ApiContext): Promise<App> {
   eventRoute(app, context);
   openAiVideoRoutes(app, context, { submit, receive });
   eventLogRoute(app, context);
+  webhookEndpointRoutes(app, context);
+  webhookDeliveryRoutes(app, context);
   modelRoutes(app, context);
   linkRoutes(app, context);
   keyRoutes(app, context);

@@ -28,16 +28,12 @@ export type Submission = (
   asked: Asked,
 ) => Promise<{ readonly task: Task; readonly replayed: boolean }>;
 
-/** A webhook that is accepted but never called would be worse than an error. */
-const NO_WEBHOOKS =
-  'webhook_url is not supported by this version; leave it out, and wait with ?wait=60 or watch …/events instead.';
-
 /** Longer strings are most likely images. Characters. */
 const LONG_TEXT = 4096;
 
 /** The way of every request into the engine. */
 export function createSubmission(context: ApiContext): Submission {
-  const { engine, cluster, catalogue, inputs, clock, metrics, settings } = context;
+  const { engine, cluster, catalogue, inputs, clock, metrics, settings, webhooks } = context;
 
   async function submit(
     request: FastifyRequest,
@@ -49,7 +45,8 @@ export function createSubmission(context: ApiContext): Submission {
     const wanted = checkRequest(await unified(), catalogue);
     catalogue.requireAvailable(wanted.model);
     const checked = await withSource(context, request, wanted);
-    if (checked.webhookUrl !== undefined) throw invalidRequest(NO_WEBHOOKS, 'webhook_url');
+    const { webhookUrl } = checked;
+    if (webhookUrl !== undefined) webhooks.checkUrl(webhookUrl, 'webhook_url');
     const gone = hangUpSignal(reply);
     const { request: stored, media, ...read } = await inputs.readAll(checked, key.projectId, gone);
     const notes = [...checked.notes, ...read.notes];
@@ -62,6 +59,7 @@ export function createSubmission(context: ApiContext): Submission {
         keyId: key.id,
         request: {
           ...measured.request,
+          ...(webhookUrl === undefined ? {} : { webhookUrl }),
           ...(remixOf === undefined ? {} : { remixOf }),
           ...(notes.length > 0 ? { notes } : {}),
         },

@@ -336,7 +336,7 @@ export const SETTINGS = {
     default: '',
     list: true,
     description:
-      'Hosts or address ranges, separated by commas, that image URLs may refer to although they are not public.',
+      'Hosts or address ranges, separated by commas, that URLs of callers (images, webhooks) may refer to although they are not public.',
   }),
   httpProxy: setting({
     env: 'ONETAKE_HTTP_PROXY',

@@ -1,5 +1,6 @@
 import dns from 'node:dns';
 import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
 import { Agent, type Dispatcher, request } from 'undici';
 import { createAddressPolicy } from './allowList.ts';
 import { FetchError } from './fetchError.ts';
@@ -27,6 +28,8 @@ export interface GuardedRequest {
   readonly body?: string | Buffer;
   /** The limit for the response body, in bytes. */
   readonly maxBytes: number;
+  /** Reads the first `maxBytes` of any response, whatever its status, as far as they come, and leaves the rest. */
+  readonly anyAnswer?: true;
   /** Whether to read the body of a successful response, by its content type (empty if it has none). */
   readonly accept?: (contentType: string) => boolean;
   readonly signal?: AbortSignal;
@@ -39,7 +42,7 @@ export interface GuardedRequest {
 export interface GuardedAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Empty unless the status is 2xx, and if it went elsewhere. */
+  /** Empty unless the status is 2xx or any answer was asked for, and if it went elsewhere. */
   readonly body: Buffer;
   /** The URL after all redirects. */
   readonly url: string;
@@ -154,6 +157,16 @@ function checkedUrl(text: string, base?: URL): URL {
   return url;
 }
 
+/** Throws a `FetchError` for a URL that is never fetched, as far as that is known before its host is resolved. */
+export function createUrlCheck(allowHosts: readonly string[] = []): (url: string) => void {
+  const policy = createAddressPolicy(allowHosts);
+  return (text) => {
+    const host = checkedUrl(text).hostname.replace(/^\[|\]$/g, '');
+    const address = /^(?:.+\.)?localhost$/.test(host) ? '127.0.0.1' : host;
+    if (isIP(address) !== 0 && !policy.allows(host, address)) throw new FetchError('not_public');
+  };
+}
+
 function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {
   const secret = new Set(['authorization', 'cookie', 'proxy-authorization']);
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.has(name.toLowerCase())));
@@ -162,6 +175,7 @@ function withoutCredentials(headers: Readonly<Record<string, string>>): Record<s
 async function readBody(answer: Dispatcher.ResponseData, asked: GuardedRequest): Promise<Buffer> {
   const { statusCode, headers, body } = answer;
   try {
+    if (asked.anyAnswer) return await firstBytes(body, asked.maxBytes);
     if (statusCode < 200 || statusCode > 299) return Buffer.alloc(0);
     const encoding = headers['content-encoding'] ?? 'identity';
     if (encoding !== 'identity') throw new FetchError('compressed', String(encoding));
@@ -176,6 +190,22 @@ async function readBody(answer: Dispatcher.ResponseData, asked: GuardedRequest):
   } finally {
     discard(answer);
   }
+}
+
+/** What comes of a body before it breaks off. The status says everything that matters. */
+async function firstBytes(body: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const piece of body) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length >= most) break;
+    }
+  } catch {
+    // It was aborted, or the connection was lost.
+  }
+  return Buffer.concat(pieces).subarray(0, most);
 }
 
 /** The receiver of a body failed, which says nothing about the URL. */

@@ -135,6 +135,11 @@ export const LOG_EVENTS = {
   'upstream.usage_reported': 'The upstream reported the tokens that a job was billed.',
   'video.differs': 'The upstream delivered another size, length or sound than was asked for.',
   'video.remuxed': 'The upstream delivered another container than MP4; it was remuxed.',
+  'webhook.dead': 'A webhook was not delivered and is not tried again by itself; `reason` says why.',
+  'webhook.delivered': 'A webhook was delivered.',
+  'webhook.endpoint_disabled': 'A webhook endpoint answered 410 and gets nothing more.',
+  'webhook.failed': 'A try to deliver a webhook failed; it is tried again.',
+  'webhook.store_failed': 'Cannot read which webhooks are due, or store how one ended; it is sent again.',
 } as const;
 
 /** The name of a log event. */

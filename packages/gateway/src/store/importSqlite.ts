@@ -1,8 +1,8 @@
 import { type Client, DatabaseError } from 'pg';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { FolderRow, FolderRows } from './folder/rows.ts';
+import { jsonRows } from './jsonRows.ts';
 import { LIVING_NODES } from './postgres/nodes.ts';
-import { jsonRows } from './postgres/text.ts';
 
 /** Every table that is imported, parents before children, and what to do if the database already has the row. */
 export const IMPORTED_TABLES = {
@@ -20,6 +20,10 @@ export const IMPORTED_TABLES = {
   estimates: 'on conflict (kind) do update set',
   // With new places: cursors of the folder are not those of the database.
   events: '',
+  webhook_endpoints: '',
+  // Those of projects, which a gateway that was started for a moment may have created.
+  webhook_secrets: 'on conflict (project_id, endpoint_id) do update set',
+  webhook_deliveries: '',
 } as const;
 
 export type ImportedTable = keyof typeof IMPORTED_TABLES;
@@ -33,6 +37,8 @@ const OWN = [
   'media',
   'idempotency',
   'events',
+  'webhook_endpoints',
+  'webhook_deliveries',
 ] as const satisfies ImportedTable[];
 /** The row of `secrets` that records which folder was imported. */
 const MARK = 'imported-from';

@@ -4,7 +4,13 @@ import type { TaskEvent } from '../tasks/events.ts';
 import type { Task } from '../tasks/task.ts';
 import type { KeyRow, MediaRow } from './store.ts';
 import {
+  type ClaimedRow,
+  claimedFromRow,
+  type DeliveryRow,
+  deliveryFromRow,
+  type EndpointRow,
   type EventRow,
+  endpointFromRow,
   eventFromRow,
   type KeyTableRow,
   keyFromRow,
@@ -13,6 +19,7 @@ import {
   type TaskWithAttempt,
   taskFromRow,
 } from './tables.ts';
+import type { ClaimedDelivery, Delivery, WebhookEndpoint } from './webhooks.ts';
 
 /** A table, and how its rows are parsed. */
 export interface RowKind<Row extends { readonly id: string }, T> {
@@ -36,6 +43,19 @@ export const KEY: RowKind<KeyTableRow, KeyRow> = {
 export const EVENT: RowKind<EventRow, TaskEvent> = {
   table: 'events',
   parse: eventFromRow,
+};
+
+export const ENDPOINT: RowKind<EndpointRow, WebhookEndpoint> = {
+  table: 'webhook_endpoints',
+  parse: endpointFromRow,
+};
+export const DELIVERY: RowKind<DeliveryRow, Delivery> = {
+  table: 'webhook_deliveries',
+  parse: deliveryFromRow,
+};
+export const CLAIMED: RowKind<ClaimedRow, ClaimedDelivery> = {
+  table: 'webhook_deliveries',
+  parse: claimedFromRow,
 };
 
 /** Parses stored rows. A row that cannot be parsed is set aside (it is logged and skipped), so that it does not block the others. */

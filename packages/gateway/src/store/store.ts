@@ -1,6 +1,7 @@
 import type { TaskEvent } from '../tasks/events.ts';
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
 import type { Status, Task } from '../tasks/task.ts';
+import type { WebhookStore } from './webhooks.ts';
 
 /** Tasks with their attempts, ledger and idempotency records. */
 export interface TaskStore {
@@ -15,8 +16,8 @@ export interface TaskStore {
    */
   acceptedUnder(projectId: string, key: string, now: number): Promise<AcceptedUnder | undefined>;
   /**
-   * Writes a move with its ledger and media rows and its event, if the task is still in the phase and version that the move starts from
-   * (compare-and-set). False if another driver was first; then nothing was written.
+   * Writes a move with its ledger and media rows, its event and the deliveries of that (`webhooks.ts`), if the task is still in the phase
+   * and version that the move starts from (compare-and-set). False if another driver was first; then nothing was written.
    */
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
   /**
@@ -170,7 +171,10 @@ export interface EventStore {
     cursor: string,
     query: { readonly limit: number; readonly projectId?: string; readonly view?: string | undefined },
   ): Promise<EventPage | 'unknown' | 'too_old'>;
-  /** Removes up to `limit` events that are older than `keepMs` at `now` (milliseconds UTC). Resolves with their number. */
+  /**
+   * Removes up to `limit` events that are older than `keepMs` at `now` (milliseconds UTC), with their deliveries. An event stays while one of
+   * these is pending. Resolves with the number of events.
+   */
   removeEvents(now: number, keepMs: number, limit: number): Promise<number>;
   /** Makes every cursor unknown. For a store that was restored, whose next events are others than those that were read. */
   forgetCursors(): Promise<void>;
@@ -225,7 +229,8 @@ export interface Store
     KeyStore,
     LimitStore,
     EstimateStore,
-    EventStore {
+    EventStore,
+    WebhookStore {
   /** Undefined if the store has only one node, which keeps its limits in memory. */
   readonly sharedLimits: SharedLimitStore | undefined;
   /** A named secret of this installation. `make` creates its value the first time. */

@@ -2,6 +2,18 @@ import { EVENT_TYPES, type TaskEvent } from '../tasks/events.ts';
 import { readStored, type VideoRequest } from '../tasks/request.ts';
 import { type Attempt, PHASES, type Task } from '../tasks/task.ts';
 import type { KeyRow, MediaRow, StoredLedgerRow } from './store.ts';
+import {
+  type ClaimedDelivery,
+  DELIVERY_STATES,
+  type Delivery,
+  type DeliveryOutcome,
+  DISABLED_REASONS,
+  type EndpointChanges,
+  SIGNATURES,
+  TEST_EVENT,
+  type WebhookEndpoint,
+  type WebhookSecret,
+} from './webhooks.ts';
 
 /** Members that a stored JSON object must have, with their types. Without this check, code that uses them would fail later. */
 type Shape = Readonly<Record<string, 'string' | 'number'>>;
@@ -205,11 +217,77 @@ export const EVENTS = complete<TaskEvent>()(
   }),
 );
 
+export const ENDPOINTS = complete<WebhookEndpoint>()(
+  table<WebhookEndpoint>()({
+    id: { type: 'text', member: 'id' },
+    project_id: { type: 'text', member: 'projectId' },
+    url: { type: 'text', member: 'url', changes: true },
+    events: { type: 'text', member: 'events', json: 'strings', optional: true, changes: true },
+    models: { type: 'text', member: 'models', json: 'strings', optional: true, changes: true },
+    signature: { type: 'text', member: 'signature', check: requireIn(SIGNATURES, 'signature') },
+    description: { type: 'text', member: 'description', optional: true, changes: true },
+    disabled_reason: {
+      type: 'text',
+      member: 'disabledReason',
+      check: requireIn(DISABLED_REASONS, 'disabled_reason'),
+      optional: true,
+      changes: true,
+    },
+    created_at: { type: 'bigint', member: 'createdAt' },
+  }),
+);
+
+export const WEBHOOK_SECRETS = complete<WebhookSecret>()(
+  table<WebhookSecret>()({
+    project_id: { type: 'text', member: 'projectId' },
+    endpoint_id: { type: 'text', member: 'endpointId' },
+    secret: { type: 'text', member: 'secret' },
+    former_secret: { type: 'text', member: 'formerSecret', optional: true },
+    former_until: { type: 'bigint', member: 'formerUntil', optional: true },
+  }),
+);
+
+export const DELIVERIES = complete<Delivery>()(
+  table<Delivery>()({
+    id: { type: 'text', member: 'id' },
+    event_id: { type: 'text', member: 'eventId' },
+    type: { type: 'text', member: 'type', check: requireIn([...EVENT_TYPES, TEST_EVENT], 'type') },
+    project_id: { type: 'text', member: 'projectId' },
+    task_id: { type: 'text', member: 'taskId', optional: true },
+    endpoint_id: { type: 'text', member: 'endpointId', optional: true },
+    lane: { type: 'text', member: 'lane' },
+    url: { type: 'text', member: 'url' },
+    state: { type: 'text', member: 'state', check: requireIn(DELIVERY_STATES, 'state'), changes: true },
+    tries: { type: 'integer', member: 'tries', changes: true },
+    next_at: { type: 'bigint', member: 'nextAt', changes: true },
+    leased_until: { type: 'bigint', member: 'leasedUntil', optional: true, changes: true },
+    tried_at: { type: 'bigint', member: 'triedAt', optional: true, changes: true },
+    status: { type: 'integer', member: 'status', optional: true, changes: true },
+    error: { type: 'text', member: 'error', optional: true, changes: true },
+    latency_ms: { type: 'integer', member: 'latencyMs', optional: true, changes: true },
+    answer: { type: 'text', member: 'answer', optional: true, changes: true },
+    created_at: { type: 'bigint', member: 'createdAt' },
+  }),
+);
+
+/** The columns of a delivery that are written with its event. */
+export const ANNOUNCED =
+  'id, event_id, type, project_id, task_id, endpoint_id, lane, url, state, tries, next_at, created_at';
+
 export type TaskRow = RowOf<typeof TASKS>;
 export type AttemptRow = RowOf<typeof ATTEMPTS>;
 export type MediaTableRow = RowOf<typeof MEDIA>;
 export type KeyTableRow = RowOf<typeof KEYS>;
 export type EventRow = RowOf<typeof EVENTS>;
+export type EndpointRow = RowOf<typeof ENDPOINTS>;
+export type WebhookSecretRow = RowOf<typeof WEBHOOK_SECRETS>;
+export type DeliveryRow = RowOf<typeof DELIVERIES>;
+/** A delivery joined with what is needed to send it, as far as that exists. */
+export type ClaimedRow = DeliveryRow & {
+  readonly p_id: string | null;
+  readonly s_secret: string | null;
+  readonly e_id: string | null;
+};
 /** A task row joined with the columns of its latest attempt, which are NULL before the first. */
 export type TaskWithAttempt = TaskRow & { [K in keyof AttemptRow as `a_${K}`]: AttemptRow[K] | null };
 
@@ -267,6 +345,22 @@ export const attemptToRow = (taskId: string, attempt: Attempt): AttemptRow =>
 export const mediaToRow = (media: MediaRow): MediaTableRow => toRow(MEDIA, media);
 export const keyToRow = (key: KeyRow): KeyTableRow => toRow(KEYS, key);
 export const eventToRow = (event: TaskEvent): EventRow => toRow(EVENTS, event);
+export const endpointToRow = (endpoint: WebhookEndpoint): EndpointRow => toRow(ENDPOINTS, endpoint);
+export const deliveryToRow = (delivery: Delivery): DeliveryRow => toRow(DELIVERIES, delivery);
+
+/** A delivery after a try, which ends its lease. */
+export function finishedToRow(
+  { leasedUntil: _, ...delivery }: Delivery,
+  outcome: DeliveryOutcome,
+): DeliveryRow {
+  return toRow(DELIVERIES, { ...delivery, ...outcome } as Delivery);
+}
+
+/** The columns that a change of an endpoint writes. */
+export function endpointChangesToRow(changes: EndpointChanges): Partial<EndpointRow> {
+  const row = Object.entries(toRow(ENDPOINTS, changes as WebhookEndpoint));
+  return Object.fromEntries(row.filter(([name]) => ENDPOINTS[name as keyof EndpointRow].member in changes));
+}
 
 export function taskFromRow(row: TaskWithAttempt): Task {
   const task = fromRow<Task>(TASKS, row);
@@ -278,6 +372,16 @@ export function taskFromRow(row: TaskWithAttempt): Task {
 export const mediaFromRow = (row: MediaTableRow): MediaRow => fromRow(MEDIA, row);
 export const keyFromRow = (row: KeyTableRow): KeyRow => fromRow(KEYS, row);
 export const eventFromRow = (row: EventRow): TaskEvent => fromRow(EVENTS, row);
+export const endpointFromRow = (row: EndpointRow): WebhookEndpoint => fromRow(ENDPOINTS, row);
+export const webhookSecretFromRow = (row: WebhookSecretRow): WebhookSecret => fromRow(WEBHOOK_SECRETS, row);
+export const deliveryFromRow = (row: DeliveryRow): Delivery => fromRow(DELIVERIES, row);
+
+export const claimedFromRow = (row: ClaimedRow): ClaimedDelivery => ({
+  delivery: fromRow<ClaimedDelivery['delivery']>(DELIVERIES, row),
+  ...(row.p_id === null ? {} : { endpoint: fromRow<WebhookEndpoint>(ENDPOINTS, row, 'p_') }),
+  ...(row.s_secret === null ? {} : { secret: fromRow<WebhookSecret>(WEBHOOK_SECRETS, row, 's_') }),
+  ...(row.e_id === null ? {} : { event: fromRow<TaskEvent>(EVENTS, row, 'e_') }),
+});
 
 /** Throws if the text is not a stored request. */
 export const requestFrom = (text: string): VideoRequest =>
@@ -292,6 +396,12 @@ export const listOf = (columns: object, prefix = ''): string =>
     .map((name) => `${prefix}${name}`)
     .join(', ');
 
+/** The same with `a_id` for each `a.id`. */
+const joined = (columns: object, alias: string): string =>
+  Object.keys(columns)
+    .map((name) => `${alias}.${name} as ${alias}_${name}`)
+    .join(', ');
+
 /** `phase = excluded.phase, …`: assigns the columns that change, each from `source`. */
 export const assign = (columns: Columns<never>, source: string): string =>
   Object.entries(columns)
@@ -304,9 +414,14 @@ export const typesOf = (columns: Columns<never>): Readonly<Record<string, string
   Object.fromEntries(Object.entries(columns).map(([name, { type }]) => [name, type]));
 
 /** Columns of a task `t` joined with its latest attempt `a`: what `taskFromRow` reads. */
-export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${Object.keys(ATTEMPTS)
-  .map((name) => `a.${name} as a_${name}`)
-  .join(', ')}`;
+export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${joined(ATTEMPTS, 'a')}`;
+
+/** Deliveries `d` joined with what is needed to send them: what `claimedFromRow` reads. */
+export const CLAIMED_DELIVERY = `${listOf(DELIVERIES, 'd.')}, ${joined(ENDPOINTS, 'p')}, ${joined(WEBHOOK_SECRETS, 's')}, ${joined(EVENTS, 'e')}`;
+export const JOIN_CLAIMED = `
+  left join webhook_endpoints p on p.id = d.endpoint_id
+  left join webhook_secrets s on s.project_id = d.project_id and s.endpoint_id = coalesce(d.endpoint_id, '')
+  left join events e on e.id = d.event_id`;
 
 export const JOIN_ATTEMPT = 'left join attempts a on a.task_id = t.id and a.number = t.attempt';
 

@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
 import { storable } from '../tasks/text.ts';
-import { ILLEGAL_ESCAPE } from './postgres/text.ts';
+import { ILLEGAL_ESCAPE } from './jsonRows.ts';
 import type { TaskQuery } from './store.ts';
 import { type AttemptRow, requestFrom, type TaskRow, type TaskWithAttempt } from './tables.ts';
 

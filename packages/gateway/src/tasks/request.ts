@@ -29,6 +29,8 @@ export interface VideoRequest {
   readonly promptExtend?: boolean;
   readonly personGeneration?: string;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Where the end of the task is announced. No answer has it. */
+  readonly webhookUrl?: string;
   /** What the caller was told about how the request is carried out, such as roundings and redirections. */
   readonly notes?: readonly string[];
   /** Raw upstream parameters for the provider of the model. */

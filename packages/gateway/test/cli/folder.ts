@@ -8,6 +8,7 @@ import { newId } from '../../src/tasks/ids.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Phase, Task } from '../../src/tasks/task.ts';
 import { INTENT, moved } from '../store/contract/steps.ts';
+import { anEndpoint } from '../store/contract/webhooks.ts';
 import { aKey, aMediaRow, anAcceptance, aRequest, aTask, START_OF_TIME } from '../support/builders.ts';
 
 /** Text that databases treat differently. */
@@ -55,6 +56,11 @@ export async function fill(store: Store): Promise<Contents> {
     action: 'key.revoke',
     subject: keys[1]?.id ?? '',
   });
+
+  // Events are announced here.
+  const description = ODD.replaceAll('\0', '');
+  await store.addEndpoint(anEndpoint({ events: ['video.failed'], description }), 'secret', 10);
+  await store.rotateSecret('project', '', 'secret of the project', 2 ** 43);
 
   const tasks = new Map<Phase | 'deleted', Task>();
   const media: (MediaRow & { content: Buffer })[] = [];

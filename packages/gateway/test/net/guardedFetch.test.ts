@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FetchError, type FetchProblem } from '../../src/net/fetchError.ts';
 import type { Lookup } from '../../src/net/guardedConnect.ts';
-import { createGuardedFetch } from '../../src/net/guardedFetch.ts';
+import { createGuardedFetch, createUrlCheck } from '../../src/net/guardedFetch.ts';
 import { serve } from '../support/servers/httpServer.ts';
 
 /** Stands for the public internet: nothing else is allowed, 127.0.0.2 for example is not. */
@@ -63,6 +63,20 @@ describe('a public URL', () => {
     });
     const answer = await createGuardedFetch({ allowHosts })(server.origin, { maxBytes });
     expect(answer).toMatchObject({ status: 404, body: Buffer.alloc(0) });
+  });
+
+  it('returns the first of any answer if that was asked for, as far as it comes', async () => {
+    const server = await serve((request, response) => {
+      response.writeHead(request.url === '/whole' ? 500 : 200, { 'content-encoding': 'gzip' });
+      if (request.url === '/whole') response.end('x'.repeat(maxBytes + 1));
+      else response.write('part', () => response.destroy());
+    });
+    const asked = { maxBytes, anyAnswer: true } as const;
+    const guardedFetch = createGuardedFetch({ allowHosts });
+    const whole = await guardedFetch(`${server.origin}/whole`, asked);
+    expect([whole.status, whole.body.toString()]).toEqual([500, 'x'.repeat(maxBytes)]);
+    const part = await guardedFetch(`${server.origin}/part`, asked);
+    expect([part.status, part.body.toString()]).toEqual([200, 'part']);
   });
 
   it('may be posted to, without following redirects', async () => {
@@ -360,5 +374,26 @@ describe('a response that does not arrive', () => {
     const guardedFetch = createGuardedFetch({ timeoutMs: 60_000, lookup });
     const fetching = guardedFetch('http://silent.example/', { maxBytes, signal: gaveUp.signal });
     await expect(fetching).rejects.toThrow('gave up');
+  });
+});
+
+describe('the check of a URL before it is fetched', () => {
+  const check = createUrlCheck(['10.0.0.1', 'localhost']);
+  const problem = (url: string) => {
+    try {
+      check(url);
+      return undefined;
+    } catch (error) {
+      return (error as FetchError).problem;
+    }
+  };
+
+  it('finds what needs no resolver', () => {
+    for (const url of ['https://example.com/', 'http://10.0.0.1:8080/', 'http://localhost/', 'http://8.8.8.8/'])
+      expect(problem(url), url).toBeUndefined();
+    for (const url of ['http://10.0.0.2/', 'http://[::1]/', 'http://0x7f000001/', 'http://a.localhost/'])
+      expect(problem(url), url).toBe('not_public');
+    expect(problem('gopher://example.com/')).toBe('bad_url');
+    expect(problem('http://example.com:25/')).toBe('bad_port');
   });
 });

@@ -8,8 +8,8 @@ const AGAIN_MS = 20;
  * The result of `look` once it no longer throws. For events in other processes and in databases, which cannot be
  * listened to. Throws its last error.
  */
-export async function eventually<T>(look: () => T | Promise<T>): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
+export async function eventually<T>(look: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+  const until = performance.now() + patienceMs;
   for (;;) {
     try {
       return await look();

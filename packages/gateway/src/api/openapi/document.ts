@@ -32,6 +32,7 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
       tags: [
         { name: 'Video', description: 'Submit, query, download' },
         { name: 'OpenAI Videos', description: 'The same tasks through OpenAI’s API, for its SDKs' },
+        { name: 'Webhooks', description: 'Where events are announced, and what was sent' },
         { name: 'Models', description: 'The models and what they accept' },
         { name: 'Media', description: 'Signed links' },
         { name: 'Admin', description: 'API keys' },

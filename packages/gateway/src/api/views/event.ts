@@ -14,7 +14,7 @@ export interface EventFrame {
 }
 
 /** An event on the wire: the answer of a query as of the event, with links that are signed now. */
-async function eventView({ id, type, at, task }: TaskEvent, parts: ViewParts, now: number) {
+export async function eventView({ id, type, at, task }: TaskEvent, parts: ViewParts, now: number) {
   const data = taskView(task, {}, now, await urlsOf(task, parts));
   return { id, type, timestamp: new Date(at).toISOString(), data };
 }

@@ -12,6 +12,7 @@ import { up as upstreamIds } from './0010_upstream_ids.ts';
 import { up as servers } from './0011_servers.ts';
 import { up as events } from './0012_events.ts';
 import { up as findVersions } from './0013_find_versions.ts';
+import { up as webhooks } from './0014_webhooks.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -29,4 +30,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0011_servers': { up: servers },
   '0012_events': { up: (db) => events(db, dialect) },
   '0013_find_versions': { up: findVersions },
+  '0014_webhooks': { up: webhooks },
 });

@@ -36,14 +36,22 @@ const SQL = named({
     select id as log, pg_current_snapshot()::text as view, pg_snapshot_xmin(pg_current_snapshot())::text as settled from event_log`,
 
   /**
-   * Removes events older than $2 ms at $1, $3 at most, and notes how far. The node's clock may be ahead of all others: an event is due only
-   * if the database's clock agrees. Events that must stay for longer, as while they are being delivered, are to be left out here.
+   * Removes events older than $2 ms at $1, $3 at most, with their deliveries, and notes how far. The node's clock may be ahead of all others:
+   * an event is due only if the database's clock agrees. Also removes deliveries of tests, which have no event.
    */
   removeEvents: `
-    with old as materialized (
-      select id from events where at <= least($1::bigint, ${DATABASE_NOW}) - $2::bigint order by at limit $3 for update skip locked
+    with bound as (select least($1::bigint, ${DATABASE_NOW}) - $2::bigint as at),
+    old as materialized (
+      select id from events
+      where at <= (select at from bound)
+        and not exists (select from webhook_deliveries d where d.event_id = events.id and d.state = 'pending')
+      order by at limit $3 for update skip locked
     ),
     removed as (delete from events e using old where e.id = old.id returning e.tx, e.seq),
+    undelivered as (delete from webhook_deliveries d using old where d.event_id = old.id),
+    tests as (
+      delete from webhook_deliveries where task_id is null and state <> 'pending' and created_at <= (select at from bound)
+    ),
     noted as (
       update event_log l set floor_tx = h.tx, floor_seq = h.seq
       from (select tx, seq from removed order by tx desc, seq desc limit 1) as h

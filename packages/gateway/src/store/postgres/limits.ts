@@ -1,4 +1,5 @@
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
+import { jsonRows } from '../jsonRows.ts';
 import type {
   LimitStore,
   PermitGrant,
@@ -11,7 +12,6 @@ import { IN_FLIGHT } from '../tables.ts';
 import { NOT_COUNTING_NODES } from './nodes.ts';
 import type { PostgresParts } from './pool.ts';
 import { named, SQL, tellPlaces } from './statements.ts';
-import { jsonRows } from './text.ts';
 
 /** How far ahead permits of a rate are granted whose interval is shorter than this. Milliseconds. */
 const HORIZON_MS = 250;

@@ -1,9 +1,9 @@
+import { jsonRows } from '../jsonRows.ts';
 import { MEDIA } from '../readRows.ts';
 import type { MediaIndex } from '../store.ts';
 import type { MediaTableRow } from '../tables.ts';
 import type { PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
-import { jsonRows } from './text.ts';
 import { mediaRows } from './writes.ts';
 
 export function postgresMedia({ connections: { run, read }, rows }: PostgresParts): MediaIndex {

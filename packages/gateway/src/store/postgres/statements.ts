@@ -1,4 +1,5 @@
 import {
+  ANNOUNCED,
   ATTEMPTS,
   assign,
   EVENTS,
@@ -57,6 +58,8 @@ const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
 const FROM = { from_phase: 'text', from_version: 'bigint' };
 /** What a move does to a counter: `place` is 1, -1, or 0 without a `place_account`. Without a `place_limit` a place is always free. */
 const PLACE = { place_account: 'text', place: 'integer', place_limit: 'integer' };
+/** Where the `webhook_url` of the task leads, beside the columns of its event. */
+const WEBHOOK = { webhook_url: 'text', webhook_lane: 'text' };
 const IDEMPOTENCY = { idempotency_key: 'text', body_hash: 'text', remembered_until: 'bigint' };
 
 /** SQL: tells the other nodes about changed counters. `sender`: the number of its parameter. */
@@ -121,8 +124,8 @@ const statements = {
    * are ranked, and only those that find one free are allowed. (A move that is lost anyway is not reported as one without a place: it
    * may be the repetition of a write that took the place. But this statement does not see the task of a write that was committed while it
    * waited for the counter.) A move whose counter is missing is not written; see `makeCounters`. In
-   * the end the counters change by what was really written. Of a deleted task, its events and what upstreams said of earlier attempts are
-   * erased, too.
+   * the end the counters change by what was really written. Of a deleted task, its events, their deliveries and what upstreams said of
+   * earlier attempts are erased, too. A new event is announced at the endpoints that its project has in this moment.
    */
   commit: `
     with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM, ...PLACE }, 'g')}),
@@ -166,13 +169,31 @@ const statements = {
     ),
     ledgered as (${insertLedger(3, 'written')}),
     filed as (${insertMedia(4, 'written')}),
+    happened as materialized (select * from ${rowsOf(5, { ...typesOf(EVENTS), ...WEBHOOK }, 'e')}),
     logged as (
       insert into events (${listOf(EVENTS)})
-      select ${listOf(EVENTS, 'e.')} from ${rowsOf(5, typesOf(EVENTS), 'e')} join written using (n)
+      select ${listOf(EVENTS, 'e.')} from happened e join written using (n)
       on conflict (id) do nothing
+      returning id
+    ),
+    announced as (
+      insert into webhook_deliveries (${ANNOUNCED})
+      select 'whd_' || lpad(to_hex(e.at), 12, '0') || left(replace(gen_random_uuid()::text, '-', ''), 20),
+        e.id, e.type, e.project_id, e.task_id, w.id, w.lane, w.url, 'pending', 0, e.at, e.at
+      from logged join happened e using (id) cross join lateral (
+        select id, id as lane, url from webhook_endpoints
+        where project_id = e.project_id and disabled_reason is null
+          and (events is null or events::jsonb ? e.type) and (models is null or models::jsonb ? e.model)
+        union all
+        select null, e.webhook_lane, e.webhook_url where e.webhook_url is not null
+      ) w
+      returning 1
     ),
     forgotten as (
       delete from events where task_id = any(array(select id from written where deleted_at is not null))
+    ),
+    undelivered as (
+      delete from webhook_deliveries where task_id = any(array(select id from written where deleted_at is not null))
     ),
     message as materialized (select json_agg(json_build_array(id, version)) as tasks from written)
     select array(select n from written) as written,
@@ -181,6 +202,7 @@ const statements = {
         where r.place > 0 and r.in_flight is not null and not exists (select from allowed a where a.n = r.n)
       ) as without_place,
       array(select n from ranked where place <> 0 and in_flight is null) as without_counter,
+      exists (select from announced) as announced,
       (select json_agg(json_build_array(account_id, coalesce(changed.in_flight, counters.in_flight)))
         from counters left join changed using (account_id)) as places,
       case when tasks is not null then pg_notify('${CHANNEL}', json_strip_nulls(json_build_object(

@@ -12,6 +12,7 @@ import { migratePostgres } from './migrations.ts';
 import { openConnections, type PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
 import { postgresOwnership, postgresTasks } from './tasks.ts';
+import { postgresWebhooks } from './webhooks.ts';
 import { createWrites } from './writes.ts';
 
 export interface PostgresOptions {
@@ -55,11 +56,16 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   const onPlaces = (account: string, inFlight: number) => {
     for (const listener of placesListeners) listener(account, inFlight);
   };
+  const deliveryListeners = new Set<() => void>();
+  const onDelivery = () => {
+    for (const listener of deliveryListeners) listener();
+  };
   const writes = createWrites({
     connections,
     rows,
     node,
     onPlaces,
+    onDelivery,
     // Acceptances and moves together leave a fifth of the connections for reads.
     concurrency: Math.max(1, Math.min(MOST_BATCHES, Math.floor(options.poolSize * 0.4))),
   });
@@ -78,6 +84,11 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresLimits(limitParts),
     ...postgresEstimates(connections),
     ...postgresEvents(parts),
+    ...postgresWebhooks(parts, onDelivery),
+    onDelivery(listener) {
+      deliveryListeners.add(listener);
+      return () => deliveryListeners.delete(listener);
+    },
     sharedLimits: {
       ...postgresSharedLimits(limitParts),
       onPlaces(listener) {

@@ -5,14 +5,15 @@ import { type PlaceChange, placeChange } from '../../tasks/places.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
 import { StoreUnavailable } from '../errors.ts';
+import { jsonRows } from '../jsonRows.ts';
 import { type RowReader, TASK } from '../readRows.ts';
 import type { Acceptance, Accepted, MediaRow } from '../store.ts';
 import { attemptToRow, eventToRow, mediaToRow, type TaskWithAttempt, taskToRow } from '../tables.ts';
+import { webhookOf } from '../webhooks.ts';
 import { createBatches } from './batches.ts';
 import { isUnavailable, mayBeOneWrite } from './errors.ts';
 import type { Connections, Run } from './pool.ts';
 import { SQL, TASKS_IN_MESSAGE } from './statements.ts';
-import { jsonRows } from './text.ts';
 
 /** The writes of tasks, in batches. */
 export interface Writes {
@@ -35,6 +36,8 @@ interface WritesOptions {
   readonly concurrency: number;
   /** Called with counters of places that were read or changed. */
   readonly onPlaces: (account: string, inFlight: number) => void;
+  /** Called when a delivery that is due was written. */
+  readonly onDelivery: () => void;
 }
 
 type Outcome = 'written' | 'lost' | 'no_place' | 'no_counter';
@@ -137,6 +140,7 @@ interface MovesAnswer {
   readonly written: readonly number[];
   readonly without_place: readonly number[];
   readonly without_counter: readonly number[];
+  readonly announced: boolean;
   readonly places: readonly (readonly [account: string, inFlight: number])[] | null;
 }
 
@@ -149,7 +153,7 @@ const COUNTED: Readonly<Record<PlaceChange['change'], number>> = {
 };
 
 /** Writes moves with their counters. */
-function createMoves({ node, onPlaces }: WritesOptions) {
+function createMoves({ node, onPlaces, onDelivery }: WritesOptions) {
   /** Accounts that have a counter: none is ever removed. */
   const counted = new Set<string>();
 
@@ -167,6 +171,7 @@ function createMoves({ node, onPlaces }: WritesOptions) {
       await makeCounters(run, writes);
       const [answer] = await run<MovesAnswer>(SQL.commit, [...parametersOf(writes), node()]);
       for (const [account, inFlight] of answer?.places ?? []) onPlaces(account, inFlight);
+      if (answer?.announced) onDelivery();
       const written = new Set(answer?.written);
       const withoutPlace = new Set(answer?.without_place);
       const withoutCounter = new Set(answer?.without_counter);
@@ -210,7 +215,9 @@ function parametersOf(writes: readonly MoveWrite[]): readonly string[] {
     jsonRows(
       writes.flatMap(({ move }, n) => {
         const event = eventOf(move);
-        return event ? [{ n, ...eventToRow(event) }] : [];
+        if (!event) return [];
+        const webhook = webhookOf(event, move.task);
+        return [{ n, ...eventToRow(event), webhook_url: webhook?.url, webhook_lane: webhook?.lane }];
       }),
     ),
   ];

@@ -18,8 +18,15 @@ export function sqliteEvents(
     select id, floor_seq, coalesce((select seq from sqlite_sequence where name = 'events'), 0) as last from event_log`);
   const events = db.prepare<[number, number, string | null, string | null, number], PlacedRow>(`
     select seq, ${listOf(EVENTS)} from events where seq > ? and seq <= ? and (? is null or project_id = ?) order by seq limit ?`);
-  const remove = db.prepare<[number, number], { seq: number }>(`
-    delete from events where seq in (select seq from events where at <= ? order by at limit ?) returning seq`);
+  const remove = db.prepare<[number, number], { seq: number; id: string }>(`
+    delete from events where seq in (
+      select seq from events where at <= ? and not exists (
+        select 1 from webhook_deliveries d where d.event_id = events.id and d.state = 'pending')
+      order by at limit ?) returning seq, id`);
+  const removeDeliveries = db.prepare<[string]>('delete from webhook_deliveries where event_id = ?');
+  const removeTests = db.prepare<[number]>(
+    `delete from webhook_deliveries where task_id is null and state <> 'pending' and created_at <= ?`,
+  );
   const note = db.prepare<[number]>('update event_log set floor_seq = max(floor_seq, ?)');
   const forget = db.prepare('update event_log set id = lower(hex(randomblob(8)))');
 
@@ -56,11 +63,12 @@ export function sqliteEvents(
       if (isBefore(from.place, placeOf(floor_seq))) return 'too_old';
       return page(Number(from.place.seq), Number(view ?? last), projectId, limit);
     },
-    // Events that must stay for longer, as while they are being delivered, are to be left out here.
     removeEvents: (now, keepMs, limit) =>
       inGroup(() => {
-        const removed = remove.all(now - keepMs, limit).map(({ seq }) => seq);
-        if (removed.length > 0) note.run(Math.max(...removed));
+        const removed = remove.all(now - keepMs, limit);
+        for (const { id } of removed) removeDeliveries.run(id);
+        removeTests.run(now - keepMs);
+        if (removed.length > 0) note.run(Math.max(...removed.map(({ seq }) => seq)));
         return removed.length;
       }),
     forgetCursors: () => inGroup(() => void forget.run()),

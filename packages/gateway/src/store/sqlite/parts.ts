@@ -8,4 +8,6 @@ export interface SqliteParts {
   readonly rows: RowReader;
   /** Runs a write in the transaction of this turn of the event loop; see `groupCommit.ts`. */
   readonly inGroup: GroupCommit;
+  /** Called when a delivery that is due is written, right before that is durable. */
+  readonly onDelivery: () => void;
 }

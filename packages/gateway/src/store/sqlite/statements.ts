@@ -3,6 +3,7 @@ import type { Database } from 'better-sqlite3';
 import type { TaskEvent } from '../../tasks/events.ts';
 import type { Attempt, Phase, Task } from '../../tasks/task.ts';
 import {
+  ANNOUNCED,
   ATTEMPTS,
   assign,
   attemptToRow,
@@ -52,6 +53,18 @@ function taskStatements(db: Database) {
   const putEvent = db.prepare(`
     insert into events (${listOf(EVENTS)}) values (${listOf(EVENTS, '@')}) on conflict (id) do nothing`);
 
+  const putDeliveries = db.prepare(`
+    insert into webhook_deliveries (${ANNOUNCED})
+    select printf('whd_%012x', @at) || lower(hex(randomblob(10))), @id, @type, @project_id, @task_id, to_id, lane, url, 'pending', 0, @at, @at
+    from (
+      select id as to_id, id as lane, url from webhook_endpoints
+      where project_id = @project_id and disabled_reason is null
+        and (events is null or @type in (select value from json_each(events)))
+        and (models is null or @model in (select value from json_each(models)))
+      union all
+      select null, @lane, @url where @url is not null
+    )`);
+
   return {
     task: db.prepare<[string], TaskWithAttempt>(`${SELECT_TASKS} where t.id = ?`),
     /** Ids as a JSON array. */
@@ -77,8 +90,13 @@ function taskStatements(db: Database) {
     eraseDetails: db.prepare<[string, number]>(
       'update attempts set detail = null where task_id = ? and number < ?',
     ),
-    putEvent: (event: TaskEvent) => putEvent.run(eventToRow(event)),
+    /** False if the event was written before. */
+    putEvent: (event: TaskEvent): boolean => putEvent.run(eventToRow(event)).changes === 1,
     eraseEvents: db.prepare<[string]>('delete from events where task_id = ?'),
+    /** Writes the deliveries of an event. Returns their number. */
+    putDeliveries: (event: TaskEvent, webhook: { url: string; lane: string } | undefined): number =>
+      putDeliveries.run({ url: null, lane: null, ...eventToRow(event), ...webhook }).changes,
+    eraseDeliveries: db.prepare<[string]>('delete from webhook_deliveries where task_id = ?'),
     putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptToRow(taskId, attempt)),
 
     insertLedger: db.prepare(`

@@ -17,6 +17,7 @@ import { migrateDatabase } from './migrations.ts';
 import type { SqliteParts } from './parts.ts';
 import { prepareStatements } from './statements.ts';
 import { sqliteOwnership, sqliteTasks } from './tasks.ts';
+import { sqliteWebhooks } from './webhooks.ts';
 
 export interface SqliteOptions {
   /** The data folder. It is created if it is missing. */
@@ -65,7 +66,11 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     requireWritable: watchFiles([sqlitePath(options.dir), `${sqlitePath(options.dir)}-wal`]),
   });
   const rows = createRowReader(options.log);
-  const parts: SqliteParts = { sql, rows, inGroup };
+  const deliveryListeners = new Set<() => void>();
+  const onDelivery = () => {
+    for (const listener of deliveryListeners) listener();
+  };
+  const parts: SqliteParts = { sql, rows, inGroup, onDelivery };
   const timers = new Set<NodeJS.Timeout>();
 
   return {
@@ -76,6 +81,11 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ...sqliteAccounts(parts, db),
     ...sqliteEstimates(parts, db),
     ...sqliteEvents(parts, db),
+    ...sqliteWebhooks(parts, db),
+    onDelivery(listener) {
+      deliveryListeners.add(listener);
+      return () => deliveryListeners.delete(listener);
+    },
     sharedLimits: undefined,
     secret: (name, make) =>
       inGroup(() => {

@@ -9,10 +9,11 @@ import type { Acceptance, Accepted, MediaRow, OwnershipStore, TaskStore } from '
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
 import { mediaToRow, type TaskWithAttempt } from '../tables.ts';
 import { behind, metadataInSqlite, type Tables, taskList } from '../taskList.ts';
+import { webhookOf } from '../webhooks.ts';
 import type { SqliteParts } from './parts.ts';
 
 /** The writes of a task, each within a transaction. */
-function createTaskWrites({ sql, rows }: SqliteParts) {
+function createTaskWrites({ sql, rows, onDelivery }: SqliteParts) {
   function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
     for (const row of rows) {
       sql.insertLedger.run({
@@ -58,9 +59,12 @@ function createTaskWrites({ sql, rows }: SqliteParts) {
     if (!sql.updateTask(task, from)) return false;
     if (task.attempt) sql.putAttempt(task.id, task.attempt);
     if (task.deletedAt !== undefined && task.attempt) sql.eraseDetails.run(task.id, task.attempt.number);
-    if (task.deletedAt !== undefined) sql.eraseEvents.run(task.id);
+    if (task.deletedAt !== undefined) {
+      sql.eraseEvents.run(task.id);
+      sql.eraseDeliveries.run(task.id);
+    }
     const event = eventOf(move);
-    if (event) sql.putEvent(event);
+    if (event && sql.putEvent(event) && sql.putDeliveries(event, webhookOf(event, task)) > 0) onDelivery();
     writeLedger(task, ledger, at);
     for (const row of media) sql.putMedia.run(mediaToRow(row));
     return true;

@@ -8,6 +8,7 @@ import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
 import { describeOtherRows } from './otherRows.ts';
 import { describeTasks } from './tasks.ts';
+import { describeWebhooks } from './webhooks.ts';
 import { describeWords } from './words.ts';
 
 /** The contract of every store. `open` returns an empty one, which is closed when the test ends. */
@@ -18,6 +19,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWit
   describeLimits(name, open);
   describeEstimates(name, open);
   describeEvents(name, open);
+  describeWebhooks(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
   describeWords(name, open);

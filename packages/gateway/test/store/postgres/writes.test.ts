@@ -36,6 +36,7 @@ function someWrites(answers: Partial<Record<(typeof ANSWERED)[number], Answer>>)
     node: () => 'node-7',
     concurrency: 2,
     onPlaces: (...changed) => void places.push(changed),
+    onDelivery: () => undefined,
   });
   return {
     writes,

@@ -1,0 +1,62 @@
+import { createPublicKey, verify } from 'node:crypto';
+import { Webhook } from 'standardwebhooks';
+import { describe, expect, it } from 'vitest';
+import { newSecret, publicKeyOf, signedHeaders, validSecrets } from '../../src/webhooks/sign.ts';
+
+const SECRET = { projectId: 'p', endpointId: '' };
+/** The package refuses what is older than five minutes. */
+const at = Math.floor(Date.now() / 1000);
+const message = { id: 'evt_1', at, body: '{"type":"video.succeeded","data":{"prompt":"ü 🚤"}}' };
+
+describe('a signature by HMAC', () => {
+  it('is that of Standard Webhooks', () => {
+    // The example of the specification's own libraries.
+    expect(
+      signedHeaders({ id: 'msg_p5jXN8AQM9LWM0D4loKWxJek', at: 1614265330, body: '{"test": 2432232314}' }, [
+        'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+      ]),
+    ).toEqual({
+      'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      'webhook-timestamp': '1614265330',
+      'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+    });
+  });
+
+  it('is verified by the package of Standard Webhooks, with either secret during a rotation', () => {
+    const [present, former] = [newSecret('hmac'), newSecret('hmac')];
+    expect(present).not.toBe(former);
+    const headers = signedHeaders(message, [present, former]);
+    for (const secret of [present, former])
+      expect(new Webhook(secret).verify(message.body, headers)).toEqual(JSON.parse(message.body));
+    expect(() => new Webhook(newSecret('hmac')).verify(message.body, headers)).toThrow();
+    expect(() => new Webhook(present).verify(`${message.body} `, headers)).toThrow();
+  });
+});
+
+describe('a signature by Ed25519', () => {
+  it('is verified with the public key', () => {
+    const secret = newSecret('ed25519');
+    expect(Buffer.from(secret.replace('whsk_', ''), 'base64')).toHaveLength(64);
+    const { 'webhook-signature': signature = '' } = signedHeaders(message, [secret]);
+    const isValid = (publicKey: string, body = message.body) => {
+      const x = Buffer.from(publicKey.replace('whpk_', ''), 'base64').toString('base64url');
+      const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+      const [version, bytes = ''] = signature.split(',');
+      expect(version).toBe('v1a');
+      return verify(null, Buffer.from(`evt_1.${at}.${body}`), key, Buffer.from(bytes, 'base64'));
+    };
+    expect(publicKeyOf(secret)).toMatch(/^whpk_/);
+    expect(isValid(publicKeyOf(secret))).toBe(true);
+    expect(isValid(publicKeyOf(secret), 'another')).toBe(false);
+    expect(isValid(publicKeyOf(newSecret('ed25519')))).toBe(false);
+  });
+});
+
+describe('a former secret', () => {
+  it('signs until its time is over', () => {
+    const rotated = { ...SECRET, secret: 'b', formerSecret: 'a', formerUntil: 100 };
+    expect(validSecrets(rotated, 99)).toEqual(['b', 'a']);
+    expect(validSecrets(rotated, 100)).toEqual(['b']);
+    expect(validSecrets({ ...SECRET, secret: 'b' }, 0)).toEqual(['b']);
+  });
+});
