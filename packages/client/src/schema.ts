@@ -61,6 +61,8 @@ export interface Schemas {
         readonly metadata?: {
             readonly [key: string]: string;
         } | null;
+        /** @description Where the end of the task is announced: a public URL. Signed with the project's secret (`GET /v1/webhook_secret`). Alias: `webhookUrl` */
+        readonly webhook_url?: string | null;
         /** @description Raw upstream parameters, passed through to the model's provider only. One that would not reach it, or would contradict what the gateway sends itself, is a 400 that names it. Alias: `providerOptions` */
         readonly provider_options?: {
             readonly [key: string]: unknown;

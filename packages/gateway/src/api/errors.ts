@@ -3,7 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { logOf } from '../observability/requestLog.ts';
 import { UpstreamError } from '../providers/provider.ts';
-import { OnetakeError } from '../tasks/errors.ts';
+import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { REASONS } from '../tasks/reasons.ts';
 import { tooLarge } from './body/scanner.ts';
 import { isOfVideosApi, videoError } from './openaiVideos/errors.ts';
@@ -95,6 +95,11 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;
     const param = first?.instancePath.replace(/^\//, '').replaceAll('/', '.');
+    const unknown = /^Unrecognized keys?: "([^"]+)"/.exec(first?.message ?? '')?.[1];
+    if (unknown !== undefined) {
+      const name = [param, unknown].filter(Boolean).join('.');
+      return invalidRequest(`${name} is not known here; check its spelling, or leave it out.`, name);
+    }
     const where = param ?? 'The request';
     return new OnetakeError('invalid_request', 400, `${where} is not valid: ${inWords(first?.message)}.`, {
       ...(param ? { param } : {}),

@@ -43,7 +43,8 @@ export function upstreamParameters(model: Model, asked: Asked): UpstreamParamete
 
 /** The request with all values mapped to ones that the upstream supports. */
 export function upstreamRequest(model: Model, request: VideoRequest): UpstreamRequest {
-  const { style, ...rest } = request;
+  // No upstream learns where the caller wants to be told.
+  const { style, webhookUrl: _, ...rest } = request;
   const appended = model.parameters.style?.appendToPrompt === true;
   return {
     ...rest,

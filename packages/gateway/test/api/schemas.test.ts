@@ -9,12 +9,9 @@ it('the reference has the fields that a submit accepts', () => {
   expect([...DOCUMENTED.keys()].sort()).toEqual(accepted.sort());
 });
 
-it.each(Object.values(SPELLINGS))(
-  'the reference of %s names every alias',
-  (name, ...aliases) => {
-    const description = DOCUMENTED.get(name)?.description ?? '';
-    expect([...description.matchAll(/(?:Alias: |Aliases: |, )`(\w+)`/g)].map(([, alias]) => alias)).toEqual(
-      aliases,
-    );
-  },
-);
+it.each(Object.values(SPELLINGS))('the reference of %s names every alias', (name, ...aliases) => {
+  const description = DOCUMENTED.get(name)?.description ?? '';
+  expect([...description.matchAll(/(?:Alias: |Aliases: |, )`(\w+)`/g)].map(([, alias]) => alias)).toEqual(
+    aliases,
+  );
+});

@@ -389,7 +389,12 @@ describe('the check of a URL before it is fetched', () => {
   };
 
   it('finds what needs no resolver', () => {
-    for (const url of ['https://example.com/', 'http://10.0.0.1:8080/', 'http://localhost/', 'http://8.8.8.8/'])
+    for (const url of [
+      'https://example.com/',
+      'http://10.0.0.1:8080/',
+      'http://localhost/',
+      'http://8.8.8.8/',
+    ])
       expect(problem(url), url).toBeUndefined();
     for (const url of ['http://10.0.0.2/', 'http://[::1]/', 'http://0x7f000001/', 'http://a.localhost/'])
       expect(problem(url), url).toBe('not_public');
