@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { QUICK } from '../support/gateway.ts';
+import { type Json, QUICK } from '../support/gateway.ts';
 import { type ServingProcess, serveProcess } from '../support/processes/process.ts';
 import { freshDatabase } from '../support/servers/database.ts';
 import { serve } from '../support/servers/httpServer.ts';
@@ -33,7 +33,7 @@ it('a webhook that was being sent when its node was killed is sent by another on
       }),
     );
   };
-  const call = async ({ base }: ServingProcess, path: string, init: RequestInit = {}) => {
+  const call = async ({ base }: ServingProcess, path: string, init: RequestInit = {}): Promise<Json> => {
     const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
     return (await fetch(`${base}${path}`, { ...init, headers })).json();
   };
