@@ -86,7 +86,7 @@ export interface Delivery {
 }
 
 /** Deliveries to the `webhook_url` of tasks wait for each other if they go from one project to one host. */
-export const laneOf = (projectId: string, url: string): string => `${projectId} ${new URL(url).host}`;
+const laneOf = (projectId: string, url: string): string => `${projectId} ${new URL(url).host}`;
 
 /** Where the `webhook_url` of a task leads for an event: it is told of the end of the task. */
 export function webhookOf(

@@ -20,7 +20,7 @@ interface LaneLimits {
 }
 
 /** Each is a connection. A project needs a place for each of its endpoints, even if none of them answers. */
-export const LANE_LIMITS: LaneLimits = { total: 512, perProject: 64, perLane: 8, perUnprovenLane: 2 };
+const LANE_LIMITS: LaneLimits = { total: 512, perProject: 64, perLane: 8, perUnprovenLane: 2 };
 
 /** Lanes of which it is remembered that they work. */
 const MOST_REMEMBERED = 10_000;
