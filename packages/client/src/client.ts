@@ -16,6 +16,8 @@ import type {
 import { type Server, taskPath, waitForTask, withTimeout } from './wait.ts';
 
 const TASKS = '/v1/video/generations';
+/** The gateway fetches the inputs of a task for up to two minutes before it answers. Given up earlier, a repeat would begin anew. Milliseconds. */
+const SUBMIT_TIMEOUT_MS = 180_000;
 
 /** A client of a gateway. It keeps no connection and no state of a task, so any number of calls can run at once. */
 export class Onetake {
@@ -49,6 +51,7 @@ export class Onetake {
         body: params,
         headers: { 'idempotency-key': idempotencyKey },
         signal,
+        timeoutMs: SUBMIT_TIMEOUT_MS,
         // Because of the key.
         repeatable: true,
       });

@@ -1,5 +1,5 @@
 import { ApiError, apiErrorOf, ConnectionError, isTransient } from './errors.ts';
-import { createBackoff, type LinkedSignal, linkSignal, type Timing } from './timing.ts';
+import { createBackoff, type LinkedSignal, LONGEST_ASKED_MS, linkSignal, type Timing } from './timing.ts';
 
 /** How to reach the server. */
 export interface HttpOptions {
@@ -21,7 +21,7 @@ export interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Until the answer is there: the whole of it, or for `open` its headers. Milliseconds. */
+  /** Until the answer is there: the whole of it, or for `open` its headers. A large body has longer. Milliseconds. */
   readonly timeoutMs?: number;
   /** Whether it may be sent again after a failure that says nothing of whether it was received. */
   readonly repeatable?: boolean;
@@ -43,8 +43,8 @@ export interface Http {
 const TIMEOUT_MS = 60_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 8000;
-/** A server that asks for more than this is not waited for: the caller may have something better to do. Milliseconds. */
-const LONGEST_RETRY_AFTER_MS = 60_000;
+/** The slowest upload that the server allows for: 1 Mbit/s. Bytes a millisecond. */
+const SLOWEST_UPLOAD = 125;
 
 export function createHttp(options: HttpOptions, timing: Timing): Http {
   const base = baseOf(options.baseUrl);
@@ -56,17 +56,18 @@ export function createHttp(options: HttpOptions, timing: Timing): Http {
   /** One attempt. `read` takes what it needs of the answer before the time is over. */
   async function attempt<T>(call: Call, link: LinkedSignal, read: (response: Response) => Promise<T>) {
     const url = urlOf(base, call);
-    const timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
+    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const timeoutMs = (call.timeoutMs ?? TIMEOUT_MS) + Math.floor((body?.length ?? 0) / SLOWEST_UPLOAD);
     link.abortAfter(timeoutMs, () => new ConnectionError(`No answer within ${timeoutMs / 1000} s.`));
     try {
       const response = await send(url, {
         method: call.method ?? 'GET',
         headers: {
           ...(url.origin === base.origin ? { authorization: `Bearer ${apiKey}` } : {}),
-          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...call.headers,
         },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(body === undefined ? {} : { body }),
         signal: link.signal,
       });
       if (!response.ok) throw await apiErrorOf(response);
@@ -88,7 +89,8 @@ export function createHttp(options: HttpOptions, timing: Timing): Http {
       } catch (error) {
         if (!call.repeatable || failures >= maxRetries || !isTransient(error)) throw error;
         const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
-        if (asked !== undefined && asked > LONGEST_RETRY_AFTER_MS) throw error;
+        // Not waited for: the caller may have something better to do.
+        if (asked !== undefined && asked > LONGEST_ASKED_MS) throw error;
         await timing.sleep(backoff.next(asked), call.signal);
       }
     }

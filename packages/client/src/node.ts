@@ -1,6 +1,6 @@
 /** What only Node can do. */
-import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Onetake } from './client.ts';
@@ -24,61 +24,100 @@ export async function downloadToFile(
   file: string,
   options: Omit<DownloadOptions, 'resume'> = {},
 ): Promise<SavedFile> {
-  let download = await client.download(taskId, options);
+  const download = await client.download(taskId, options);
   const part = partOf(file, download);
-  const there = download.etag === undefined ? 0 : await sizeOf(part);
-  const hash = createHash('sha256');
-  if (download.etag !== undefined && there > 0 && there < (download.bytes ?? 0)) {
-    await download.body.cancel();
-    download = await client.download(taskId, { ...options, resume: { offset: there, etag: download.etag } });
-    if (download.offset > 0) for await (const piece of createReadStream(part)) hash.update(piece);
-  }
-  const handle = await open(part, download.offset > 0 ? 'a' : 'w');
+  // Not truncated: it may be a part of these bytes, and another call may be writing it.
+  const handle = await open(part, constants.O_RDWR | constants.O_CREAT);
   try {
-    const bytes = download.offset + (await write(download, handle, hash));
-    const saved = { bytes, sha256: hash.digest('hex') };
+    await complete(handle, download, (resume) => client.download(taskId, { ...options, resume }));
+    const saved = await contentOf(handle);
     check(saved, download);
     // Before the file has its name, so that a loss of power leaves no file that only looks whole.
     await handle.sync();
-    await handle.close();
-    await rename(part, file);
+    await publish(handle, part, file);
     return saved;
   } catch (error) {
-    await handle.close();
     // What is wrong or cannot be continued is of no use.
-    if (error instanceof DownloadError || download.etag === undefined) await rm(part, { force: true });
+    if (error instanceof DownloadError || download.sha256 === undefined) await rm(part, { force: true });
     throw error;
+  } finally {
+    await handle.close();
   }
 }
 
-async function write({ body }: Download, handle: FileHandle, hash: Hash): Promise<number> {
-  let written = 0;
+/** Fetches the bytes that the file does not have yet. */
+async function complete(
+  handle: FileHandle,
+  whole: Download,
+  open: (resume: DownloadOptions['resume']) => Promise<Download>,
+): Promise<void> {
+  const { size } = await handle.stat();
+  if (size === 0 || whole.etag === undefined || whole.bytes === undefined) return write(whole, handle);
+  await whole.body.cancel();
+  if (size >= whole.bytes) return;
+  const rest = await open({ offset: size, etag: whole.etag });
+  if (rest.sha256 === whole.sha256) return write(rest, handle);
+  await rest.body.cancel();
+  throw new DownloadError('The video is another one than at the begin of the download; call again.');
+}
+
+/**
+ * Only adds to the end of the file. So calls that write the same file at once leave its bytes as they are, and none changes them after
+ * another has checked them.
+ */
+async function write({ body, offset }: Download, handle: FileHandle): Promise<void> {
+  let end = offset;
   for await (const piece of body) {
-    hash.update(piece);
-    await handle.appendFile(piece);
-    written += piece.length;
+    const start = end;
+    end += piece.length;
+    for (let { size } = await handle.stat(); size < end; ) {
+      const { bytesWritten } = await handle.write(piece, size - start, end - size, size);
+      size += bytesWritten;
+    }
   }
-  return written;
+}
+
+/** What the file has, whoever wrote it. */
+async function contentOf(handle: FileHandle): Promise<SavedFile> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const piece of handle.createReadStream({ start: 0, autoClose: false })) {
+    hash.update(piece);
+    bytes += piece.length;
+  }
+  return { bytes, sha256: hash.digest('hex') };
 }
 
 function check({ bytes, sha256 }: SavedFile, download: Download): void {
-  if (download.bytes !== undefined && bytes !== download.bytes)
+  if (download.bytes !== undefined && bytes < download.bytes)
     throw new ConnectionError(`There are ${bytes} of ${download.bytes} bytes.`);
+  if (download.bytes !== undefined && bytes > download.bytes)
+    throw new DownloadError(`There are more than ${download.bytes} bytes.`);
   if (download.sha256 !== undefined && sha256 !== download.sha256)
     throw new DownloadError(`The SHA-256 of the video is ${sha256} instead of ${download.sha256}.`);
 }
 
-/** Beside the file, so that it can be renamed. Named after the bytes, so that those of another video are not continued. */
-function partOf(file: string, { etag }: Download): string {
-  const name = createHash('sha256')
-    .update(etag ?? crypto.randomUUID())
-    .digest('hex')
-    .slice(0, 16);
-  return join(dirname(file), `.${basename(file)}.${name}.part`);
+/** Gives the checked file its name, unless a call that wrote it as well did so before. */
+async function publish(handle: FileHandle, part: string, file: string): Promise<void> {
+  if (await isAt(handle, part)) await rename(part, file).catch(unlessMissing);
+  if (!(await isAt(handle, file)))
+    throw new DownloadError(`Another call replaced or removed ${file} meanwhile; call again.`);
 }
 
-const sizeOf = (file: string): Promise<number> =>
-  stat(file).then(
-    ({ size }) => size,
-    () => 0,
-  );
+async function isAt(handle: FileHandle, path: string): Promise<boolean> {
+  const [own, other] = await Promise.all([
+    handle.stat({ bigint: true }),
+    stat(path, { bigint: true }).catch(unlessMissing),
+  ]);
+  return other !== undefined && own.ino === other.ino && own.dev === other.dev;
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+/** Beside the file, so that it can be renamed. Named after the bytes, so that only the same are continued; alone if it cannot be checked for them. */
+function partOf(file: string, { sha256, etag }: Download): string {
+  const name = sha256 !== undefined && etag !== undefined ? sha256 : crypto.randomUUID().replaceAll('-', '');
+  return join(dirname(file), `.${basename(file)}.${name.slice(0, 16)}.part`);
+}

@@ -32,21 +32,27 @@ export const SYSTEM_TIMING: Timing = {
     }),
 };
 
+/** A server that asks for more is not slept for as long: a wrong clock or a stray header must not stop a caller for a day. Milliseconds. */
+export const LONGEST_ASKED_MS = 60_000;
+
 /** Growing delays with jitter, so that many clients do not come back all at once. */
 export interface Backoff {
-  /** The delay before the next attempt, milliseconds: at least `atLeastMs`, which is what the server asked for. */
-  next(atLeastMs?: number): number;
+  /** The delay before the next attempt, milliseconds. `askedMs` is what the server asked for: followed, within bounds. */
+  next(askedMs?: number): number;
   reset(): void;
 }
 
 export function createBackoff(firstMs: number, longestMs: number, random: () => number): Backoff {
   let delay = firstMs;
   return {
-    next(atLeastMs) {
-      const jittered = delay * (0.5 + random() / 2);
+    next(askedMs) {
+      const jitter = 0.5 + random() / 2;
+      const own = delay * jitter;
       delay = Math.min(longestMs, delay * 2);
-      // A little later than asked for, and not at the same moment as everyone who was told the same.
-      return atLeastMs === undefined ? jittered : atLeastMs * (1 + random() / 10);
+      if (askedMs === undefined) return own;
+      // A little later than asked for, and not at the same moment as everyone who was told the same. "At once" is no leave to flood the server.
+      const asked = Math.min(askedMs, LONGEST_ASKED_MS) * (1 + random() / 10);
+      return Math.max(firstMs * jitter, asked);
     },
     reset() {
       delay = firstMs;

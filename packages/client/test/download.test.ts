@@ -134,6 +134,54 @@ describe('a file', () => {
     expect(await readdir(path)).toEqual(['boat.mp4']);
   });
 
+  it('is right for each of two calls that write it at once', async () => {
+    const video = await startVideoServer();
+    const path = await folder();
+    const file = join(path, 'boat.mp4');
+    video.limits = [40_000];
+    const first = downloadToFile(connect(video.url), ID, file);
+    await partIn(path);
+    const expected = { bytes: video.bytes.length, sha256: sha256(video.bytes) };
+    expect(await downloadToFile(connect(video.url), ID, file)).toEqual(expected);
+    video.cut();
+    expect(await first).toEqual(expected);
+    expect((await readFile(file)).equals(video.bytes)).toBe(true);
+    expect(await readdir(path)).toEqual(['boat.mp4']);
+  });
+
+  it.each([
+    ['whole one is not fetched again', (bytes: Buffer) => bytes, undefined],
+    ['damaged one is refused and removed', (bytes: Buffer) => Buffer.alloc(bytes.length), 'DownloadError'],
+    ['longer one is refused and removed', (bytes: Buffer) => Buffer.concat([bytes, bytes]), 'DownloadError'],
+  ])('left by a crash: a %s', async (_, left, error) => {
+    const video = await startVideoServer();
+    const path = await folder();
+    const part = `.boat.mp4.${sha256(video.bytes).slice(0, 16)}.part`;
+    await writeFile(join(path, part), left(video.bytes));
+    const saving = downloadToFile(connect(video.url), ID, join(path, 'boat.mp4'));
+    if (error) expect(await failed(saving)).toMatchObject({ name: error });
+    else expect(await saving).toMatchObject({ sha256: sha256(video.bytes) });
+    expect(await readdir(path)).toEqual(error ? [] : ['boat.mp4']);
+    // The first request tells what the bytes should be.
+    expect(video.ranges[0]).toBeUndefined();
+    if (!error) expect(video.ranges).toHaveLength(1);
+  });
+
+  it('of which the server tells no SHA-256 is never continued', async () => {
+    const video = await startVideoServer();
+    const path = await folder();
+    video.headers = { etag: '"1"' };
+    video.limits = [40_000];
+    const controller = new AbortController();
+    const aborted = downloadToFile(connect(video.url), ID, join(path, 'boat.mp4'), {
+      signal: controller.signal,
+    });
+    await partIn(path);
+    controller.abort(new Error('the user left'));
+    await failed(aborted);
+    expect(await readdir(path)).toEqual([]);
+  });
+
   it.each([
     ['Repr-Digest', { 'repr-digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` }],
     ['the ETag of the gateway', { etag: `"${'0'.repeat(64)}"` }],

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Onetake } from '../src/client.ts';
 import {
   ApiError,
   ConnectionError,
@@ -153,6 +154,16 @@ describe('another attempt', () => {
     expect(sleeps).toEqual([]);
   });
 
+  it('is not made at once, even if the server says so', async () => {
+    const { http, sleeps } = connect([
+      json(503, {}, { 'retry-after': '0' }),
+      json(503, {}, { 'retry-after': new Date(0).toUTCString() }),
+      json(200, {}),
+    ]);
+    await http.json({ path: '/', repeatable: true });
+    expect(sleeps).toEqual([375, 375]);
+  });
+
   it.each([
     ['what may not be repeated', ['cut'], false],
     ['what would be refused again', [json(409, {})], true],
@@ -171,6 +182,28 @@ describe('another attempt', () => {
     const { http, sent } = connect([], { maxRetries: 2 });
     await failed(http.json({ path: '/', repeatable: true }));
     expect(sent).toHaveLength(3);
+  });
+});
+
+it.each([
+  ['a submit is waited for as long as the gateway may fetch its inputs', 'a paper boat', 180_000],
+  ['a large one also for its upload', 'x'.repeat(1_250_000), 190_000],
+])('%s', async (_, prompt, longest) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const fetch = (_url: unknown, { signal }: RequestInit = {}) =>
+    new Promise<Response>((_resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason));
+    });
+  const client = new Onetake({ baseUrl: 'https://video.example.com', apiKey: 'sk-1', fetch, maxRetries: 0 });
+  const ended = vi.fn();
+  const submitted = failed(client.submit({ model: 'sora-2', prompt })).finally(ended);
+  await vi.advanceTimersByTimeAsync(longest - 1);
+  expect(ended).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(await submitted).toMatchObject({
+    name: 'ConnectionError',
+    message: expect.stringMatching(/^No answer within 1[89]0/),
   });
 });
 

@@ -45,6 +45,18 @@ describe('at a server that has only submit, query and download', () => {
     expect(timing.sleeps).toEqual([4000, 4000]);
   });
 
+  it.each([
+    ['at once', '0', 500],
+    ['at a time that has passed', new Date(0).toUTCString(), 500],
+    ['after a day', '86400', 60_000],
+  ])('one that says %s is asked again within bounds', async (_, retryAfter, expected) => {
+    const reference = await startReference();
+    reference.headers = { 'retry-after': retryAfter };
+    const timing = createTestTiming(0);
+    await waitForTask(connect(reference.url, timing), ID, {});
+    expect(timing.sleeps).toEqual([expected, expected]);
+  });
+
   it('one that refuses a query with `wait` is asked without', async () => {
     const reference = await startReference();
     reference.strict = true;
