@@ -118,7 +118,7 @@ export function createCalls({ options, scrub, clock, dispatcher, dispatcherFor }
       ...refusal,
       status,
       isForeign: isForeign(status, text, isJson),
-      isCreation: wanted.method === 'POST' && wanted.maySend !== MAKES_NOTHING,
+      isCreation: 'maySend' in wanted && wanted.maySend !== MAKES_NOTHING,
       message: refusal.message === undefined ? excerpt(text, scrub) : scrub(refusal.message),
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     });

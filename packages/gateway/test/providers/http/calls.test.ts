@@ -1,9 +1,9 @@
 import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { HttpOptions } from '../../../src/providers/http/calls.ts';
+import type { HttpOptions, UpstreamCall } from '../../../src/providers/http/calls.ts';
 import { createOpenHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import { refusalError } from '../../../src/providers/mapping/errorTable.ts';
-import { SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
+import { MAKES_NOTHING, SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 
@@ -153,6 +153,19 @@ describe('a refusal', () => {
     const silent = await client((_request, response) => response.writeHead(503).end('{}'));
     expect((await failure(silent.get())).retryAfterMs).toBeUndefined();
   });
+
+  it.each([404, 405])(
+    'of a submission with %i is not the fault of the caller, whatever its method',
+    async (status) => {
+      const { http } = await client((_request, response) => response.writeHead(status).end('{}'));
+      const reasonOf = async (call: UpstreamCall) => (await failure(http.call(call))).reason;
+      for (const method of ['POST', 'PUT', 'PATCH'] as const) {
+        expect(await reasonOf({ method, path: '/', maySend, signal: signal() })).toBe('upstream_failed');
+        const other = await reasonOf({ method, path: '/', maySend: MAKES_NOTHING, signal: signal() });
+        expect(other).not.toBe('upstream_failed');
+      }
+    },
+  );
 
   it('has its status', async () => {
     const seen: unknown[] = [];
