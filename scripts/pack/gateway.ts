@@ -1,11 +1,15 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
-import { dirname, join } from 'node:path';
-import { finish, type Manifest, PACKAGES, ROOT, readManifest } from './staging.ts';
+import { dirname, extname, join } from 'node:path';
+import { finish, type Manifest, PACKAGES, ROOT, readJson, readManifest, writeJson } from './staging.ts';
 
 const OURS = '@onetake/';
-/** Bindings of FFmpeg, which is a package of its own for each platform. */
-const BINDINGS = 'node-av';
+
+/**
+ * Packages of others that go inside, without types, sources and install scripts. By itself npm would run a script of `node-av` that downloads a
+ * program, and install 35 MB that only its WebRTC needs; four fifths of `openai` are types and sources.
+ */
+const INSIDE = ['node-av', 'openai'];
 
 /**
  * Builds the gateway in `to`. Node strips no types below node_modules, so they are stripped here, to the same lines and columns. The packages
@@ -18,7 +22,7 @@ export async function buildGateway(name: string, to: string): Promise<void> {
   for (const { name: full } of inner) {
     const folder = join(to, 'node_modules', full);
     const { dependencies: _dependencies, ...rest } = await stripped(full.slice(OURS.length), folder);
-    await writeFile(join(folder, 'package.json'), JSON.stringify(rest, undefined, 2));
+    await writeJson(folder, rest);
   }
   await finish(name, to, {
     ...manifest,
@@ -29,29 +33,25 @@ export async function buildGateway(name: string, to: string): Promise<void> {
     peerDependenciesMeta: Object.fromEntries(
       Object.keys(manifest.optionalDependencies ?? {}).map((peer) => [peer, { optional: true }]),
     ),
-    optionalDependencies: await copyBindings(join(to, 'node_modules', BINDINGS)),
-    bundleDependencies: [...inner.map(({ name: full }) => full), BINDINGS],
+    optionalDependencies: await copyInside(to),
+    bundleDependencies: [...inner.map(({ name: full }) => full), ...INSIDE],
   });
 }
 
-/**
- * Puts the bindings inside, and returns the packages with FFmpeg. By itself npm would run an install script of the bindings that downloads a
- * program, and install 35 MB that only their WebRTC needs.
- */
-async function copyBindings(to: string): Promise<Readonly<Record<string, string>>> {
-  const from = join(ROOT, 'node_modules', BINDINGS);
-  const { version, license, exports, optionalDependencies } = JSON.parse(
-    await readFile(join(from, 'package.json'), 'utf8'),
-  );
-  for (const part of ['dist/lib', 'dist/constants', 'dist/utils', 'LICENSE.md'])
-    await cp(join(from, part), join(to, part), {
-      recursive: true,
-      filter: (path) => !/\.(?:d\.ts|map)$/.test(path),
-    });
-  const manifest = { name: BINDINGS, version, license, type: 'module', exports };
-  await writeFile(join(to, 'package.json'), JSON.stringify(manifest, undefined, 2));
-  const platforms = Object.keys(optionalDependencies).filter((name) => name.includes(`/${BINDINGS}-`));
-  return Object.fromEntries(platforms.map((name) => [name, version]));
+/** Copies the packages of others, and returns those with FFmpeg, one for each platform. */
+async function copyInside(to: string): Promise<Readonly<Record<string, string>>> {
+  const platforms: Record<string, string> = {};
+  for (const name of INSIDE) {
+    const [from, folder] = [join(ROOT, 'node_modules', name), join(to, 'node_modules', name)];
+    const filter = (path: string) =>
+      extname(path.slice(from.length)) === '' || /\.m?js$|LICEN[CS]E/.test(path);
+    await cp(from, folder, { recursive: true, filter });
+    const { version, license, type, exports, optionalDependencies = {} } = await readJson(from);
+    await writeJson(folder, { name, version, license, type, exports });
+    for (const binary of Object.keys(optionalDependencies))
+      if (binary.includes(`/${name}-`)) platforms[binary] = version;
+  }
+  return platforms;
 }
 
 /** The packages of this repository that a package needs, directly or not. */

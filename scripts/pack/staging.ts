@@ -20,6 +20,13 @@ export interface Manifest {
   readonly [member: string]: unknown;
 }
 
+/** The package.json in a folder. */
+export const readJson = async (folder: string) =>
+  JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+
+export const writeJson = (folder: string, manifest: object): Promise<void> =>
+  writeFile(join(folder, 'package.json'), JSON.stringify(manifest, undefined, 2));
+
 /** The package.json of a package of this repository, without what only the repository needs. */
 export async function readManifest(name: string): Promise<Manifest> {
   const {
@@ -27,7 +34,7 @@ export async function readManifest(name: string): Promise<Manifest> {
     scripts: _scripts,
     devDependencies: _devDependencies,
     ...manifest
-  } = JSON.parse(await readFile(join(PACKAGES, name, 'package.json'), 'utf8'));
+  } = await readJson(join(PACKAGES, name));
   return manifest;
 }
 
@@ -37,7 +44,7 @@ export async function finish(name: string, to: string, manifest: object): Promis
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: path } = process.env;
   const url = `git+${server}/${path}.git`;
   const repository = path ? { repository: { type: 'git', url, directory: `packages/${name}` } } : {};
-  await writeFile(join(to, 'package.json'), JSON.stringify({ ...manifest, ...repository }, undefined, 2));
+  await writeJson(to, { ...manifest, ...repository });
   await copyFile(join(ROOT, 'LICENSE'), join(to, 'LICENSE'));
   await copyFile(join(PACKAGES, name, 'README.md'), join(to, 'README.md'));
 }

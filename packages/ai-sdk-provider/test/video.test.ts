@@ -261,7 +261,7 @@ it('a refused call is an APICallError, which nothing repeats', async () => {
 });
 
 it('the URL of a webhook is passed on', async () => {
-  const url = 'https://example.com/hook';
+  const url = 'https://hook.invalid/onetake';
   await startVideo({ model: onetake.video('onetake-preview'), ...QUICK, webhookUrl: url }).catch(
     () => undefined,
   );
