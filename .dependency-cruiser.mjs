@@ -1,5 +1,5 @@
 // Keeps the directions between the folders of the gateway:
-// cli → gateway → {config, api} → {engine, webhooks} → {auth, limits, cluster} → {providers, store, media} → {native, net, observability} → {catalogue, tasks, time, tracking}.
+// cli → gateway → {config, api} → {engine, webhooks} → {auth, limits, cluster} → {providers, store, media} → {native, net, observability, mcp} → {catalogue, tasks, time, tracking}.
 // Without this parser the .ts files would be passed over in silence, and every rule with them.
 import swc from '@swc/core/Visitor.js';
 
@@ -32,6 +32,7 @@ const MAY_IMPORT = {
     'catalogue',
     'cluster',
     'engine',
+    'mcp',
     'media',
     'net',
     'observability',
@@ -62,6 +63,7 @@ const MAY_IMPORT = {
   store: ['observability', 'tasks', 'time'],
   media: ['catalogue', 'native', 'net', 'observability', 'tasks', 'time'],
   native: ['observability'],
+  mcp: [],
   net: [],
   observability: ['tasks'],
   catalogue: ['tasks', 'time'],

@@ -110,8 +110,10 @@ export function installedByHand(root) {
     Object.entries(lock.packages).every(([path, wanted]) => {
       const found = hidden.packages[path];
       if (!path.includes('node_modules/') || wanted.link) return true;
+      // `npm install --package-lock-only` lists here what it has not installed.
       return found
-        ? found.version === wanted.version
+        ? found.version === wanted.version &&
+            (wanted.optional || existsSync(join(root, path, 'package.json')))
         : wanted.optional === true || wanted.devOptional === true;
     })
   );

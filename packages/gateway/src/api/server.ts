@@ -17,6 +17,7 @@ import { eventRoute } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { linkRoutes } from './routes/links.ts';
+import { mcpRoute } from './routes/mcp.ts';
 import { modelRoutes } from './routes/models.ts';
 import { queryRoute } from './routes/query.ts';
 import { submitRoute } from './routes/submit.ts';
@@ -73,6 +74,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   linkRoutes(app, context);
   keyRoutes(app, context);
   callbackRoutes(app, context);
+  mcpRoute(app, context);
   healthRoutes(app, context);
   await app.after();
   otherMethods();

@@ -8,6 +8,7 @@ import { DEMO_OPTIONS, demoCommand } from './demo.ts';
 import { DOCTOR_OPTIONS, doctorCommand } from './doctor.ts';
 import { IMPORT_OPTIONS, importCommand } from './import.ts';
 import { KEYS_OPTIONS, keysCommand } from './keys.ts';
+import { MCP_OPTIONS, mcpCommand } from './mcp.ts';
 import { MIGRATE_OPTIONS, migrateCommand } from './migrate.ts';
 import { providersCommand } from './providers.ts';
 import { RECOVER_OPTIONS, recoverCommand } from './recover.ts';
@@ -77,6 +78,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: {},
     words: 2,
     run: accountsCommand,
+  },
+  mcp: {
+    forms: [
+      [
+        'mcp [--url URL] [--api-key KEY]',
+        'tools for agents over standard input and output (Model Context Protocol);',
+        'by default ONETAKE_URL and ONETAKE_API_KEY. A gateway also has them at /mcp',
+      ],
+    ],
+    options: MCP_OPTIONS,
+    words: 1,
+    run: mcpCommand,
   },
   providers: {
     forms: [

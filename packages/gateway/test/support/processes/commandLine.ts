@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 
-const CLI = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 
 interface Ended {
   readonly code: number;

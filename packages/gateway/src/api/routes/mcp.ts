@@ -1,0 +1,74 @@
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { createMcpHandler } from '@modelcontextprotocol/server';
+import type { FastifyRequest } from 'fastify';
+import type { CallApi } from '../../mcp/api.ts';
+import { createMcpServer } from '../../mcp/server.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import type { ApiContext, App } from '../context.ts';
+import { hangUpSignal } from '../http/hangUp.ts';
+
+/**
+ * `/mcp`: the Model Context Protocol over Streamable HTTP, without sessions. Its tools call the routes of this server as the client's key may,
+ * so that everything that they check holds for agents too.
+ */
+export function mcpRoute(app: App, context: ApiContext): void {
+  const { keyring, settings, log } = context;
+
+  app.route({
+    method: ['GET', 'POST', 'DELETE'],
+    url: '/mcp',
+    bodyLimit: settings.bodyLimit,
+    schema: { hide: true },
+    handler: async (request, reply) => {
+      refuseOtherSites(request, settings.publicUrl);
+      const { authorization = '' } = request.headers;
+      await keyring.authenticate(request.headers.authorization);
+      const call = callOf(app, authorization);
+      const handler = createMcpHandler(() => createMcpServer(call, settings.version), {
+        onerror: (err) => log.debug({ event: 'mcp.failed', err }, 'an MCP request failed'),
+      });
+      const answer = await handler.fetch(webRequest(request, hangUpSignal(reply)), {
+        parsedBody: request.body,
+      });
+      reply.code(answer.status).headers(Object.fromEntries(answer.headers));
+      return answer.body ? reply.send(Readable.fromWeb(answer.body as ReadableStream)) : reply.send();
+    },
+  });
+}
+
+/** Requests that go through all hooks and routes of this server, without a connection. */
+const callOf =
+  (app: App, authorization: string): CallApi =>
+  async ({ method, path, body, idempotencyKey, signal }) => {
+    const { statusCode, headers, rawPayload } = await app.inject({
+      method,
+      url: path,
+      headers: {
+        authorization,
+        ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+      },
+      ...(body === undefined ? {} : { payload: body as object }),
+      ...(signal ? { signal } : {}),
+    });
+    return { status: statusCode, contentType: String(headers['content-type'] ?? ''), bytes: rawPayload };
+  };
+
+/** The body is given beside it, because it was read already. */
+function webRequest({ method, url, headers, host }: FastifyRequest, signal: AbortSignal): Request {
+  const given = Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] satisfies [string, string]],
+  );
+  return new Request(new URL(url, `http://${host}`), { method, headers: new Headers(given), signal });
+}
+
+/** The protocol demands it of servers on the user's own machine: a page of another site must not talk to them. */
+function refuseOtherSites(
+  { headers: { origin }, host }: FastifyRequest,
+  publicUrl: string | undefined,
+): void {
+  if (origin === undefined) return;
+  const own = [host, publicUrl && URL.parse(publicUrl)?.host];
+  if (own.includes(URL.parse(origin)?.host ?? '')) return;
+  throw new OnetakeError('forbidden', 403, 'Pages of other sites may not call /mcp.');
+}

@@ -1,0 +1,52 @@
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import { request } from 'undici';
+import type { CallApi } from '../mcp/api.ts';
+import { createMcpServer } from '../mcp/server.ts';
+import { VERSION } from '../version.ts';
+import { type Options, readOptions, usageError } from './arguments.ts';
+
+export const MCP_OPTIONS = {
+  url: { type: 'string' },
+  'api-key': { type: 'string' },
+} as const satisfies Options;
+
+/** A query is held for seconds, and an answer may have a poster. Milliseconds. */
+const CALL_MS = 60_000;
+
+/** `onetake mcp`: serves the Model Context Protocol on standard input and output, until the client closes them. */
+export async function mcpCommand(args: readonly string[]): Promise<number> {
+  const given = readOptions(args, MCP_OPTIONS);
+  const url = given.url ?? process.env.ONETAKE_URL ?? 'http://127.0.0.1:8787';
+  const key = given['api-key'] ?? process.env.ONETAKE_API_KEY;
+  if (key === undefined) throw usageError('Say the API key: --api-key, or the variable ONETAKE_API_KEY.');
+  if (!URL.canParse(url)) throw usageError(`--url must be the address of a gateway, not "${url}".`);
+  const ended = Promise.withResolvers<void>();
+  process.stdin.once('close', ended.resolve);
+  const server = serveStdio(() => createMcpServer(callOf(url, key), VERSION), {
+    onerror: (error) => process.stderr.write(`${error.message}\n`),
+  });
+  await ended.promise;
+  await server.close();
+  return 0;
+}
+
+const callOf =
+  (url: string, key: string): CallApi =>
+  async ({ method, path, body, idempotencyKey, signal }) => {
+    const timeout = AbortSignal.timeout(CALL_MS);
+    const answer = await request(new URL(path, url), {
+      method,
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    return {
+      status: answer.statusCode,
+      contentType: String(answer.headers['content-type'] ?? ''),
+      bytes: Buffer.from(await answer.body.arrayBuffer()),
+    };
+  };

@@ -1,0 +1,47 @@
+/** A request to the gateway's API, as a tool makes it. */
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST';
+  /** With its query. */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly idempotencyKey?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly bytes: Buffer;
+}
+
+/** Sends a request with the credentials of the MCP client. Throws if there is no answer. */
+export type CallApi = (request: ApiRequest) => Promise<ApiAnswer>;
+
+/** The gateway has refused a request. The message says why, and is meant for whoever called the tool. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = 'Refused';
+    this.status = status;
+  }
+}
+
+/** The JSON of a successful answer. Throws `Refused`. */
+export async function callJson(call: CallApi, request: ApiRequest): Promise<Record<string, unknown>> {
+  const { status, bytes } = await call(request);
+  const body = parsed(bytes);
+  if (status >= 200 && status <= 299) return body;
+  const { message } = (body.error ?? {}) as { readonly message?: unknown };
+  throw new Refused(status, typeof message === 'string' ? message : `The gateway answered ${status}.`);
+}
+
+function parsed(bytes: Buffer): Record<string, unknown> {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return {};
+  }
+}

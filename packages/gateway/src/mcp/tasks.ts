@@ -1,0 +1,94 @@
+import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import { type CallApi, callJson } from './api.ts';
+
+const TASKS = '/v1/video/generations';
+
+/** What a tool says of a task: the answer of a query of the HTTP API, which has more members. */
+export const TaskOutput = z.looseObject({
+  task_id: z.string(),
+  status: z.enum(['queued', 'in_progress', 'succeeded', 'failed']),
+  url: z.string().optional().describe('The video, once succeeded; valid for some hours'),
+  progress: z.number().optional().describe('Percent'),
+  eta: z.number().optional().describe('Seconds until it is expected to be done'),
+  error: z.looseObject({ code: z.number(), message: z.string(), reason: z.string() }).optional(),
+});
+type TaskOutput = z.output<typeof TaskOutput>;
+
+/** One query is held for so long, so that progress is told that often. Seconds. */
+const SLICE_SECONDS = 5;
+
+export const taskPath = (taskId: string): string => `${TASKS}/${encodeURIComponent(taskId)}`;
+
+const isFinished = ({ status }: Pick<TaskOutput, 'status'>): boolean =>
+  status === 'succeeded' || status === 'failed';
+
+/**
+ * Queries a task until it has finished, for `seconds` at most, and tells the client of its progress if it wants to know. A client that
+ * cancels the call stops the waiting, and not the task.
+ */
+export async function waitFor(
+  call: CallApi,
+  taskId: string,
+  seconds: number,
+  { mcpReq }: ServerContext,
+): Promise<TaskOutput> {
+  const until = performance.now() + seconds * 1000;
+  for (;;) {
+    const left = Math.ceil((until - performance.now()) / 1000);
+    const wait = Math.max(0, Math.min(SLICE_SECONDS, left));
+    const path = `${taskPath(taskId)}${wait > 0 ? `?wait=${wait}` : ''}`;
+    const task = TaskOutput.parse(await callJson(call, { method: 'GET', path, signal: mcpReq.signal }));
+    if (isFinished(task) || left <= 0) return task;
+    await tellProgress(mcpReq, task);
+  }
+}
+
+async function tellProgress(
+  { _meta, notify }: ServerContext['mcpReq'],
+  { progress = 0, status }: TaskOutput,
+): Promise<void> {
+  const progressToken = _meta?.progressToken;
+  if (progressToken === undefined) return;
+  await notify({
+    method: 'notifications/progress',
+    params: { progressToken, progress, total: 100, message: status },
+  });
+}
+
+/** The result of a tool about one task: its answer, a link to the video, and its poster as an image. */
+export async function taskResult(call: CallApi, task: TaskOutput): Promise<CallToolResult> {
+  const { task_id: taskId, status, url } = task;
+  const content: CallToolResult['content'] = [{ type: 'text', text: summaryOf(task) }];
+  if (status === 'succeeded') {
+    if (url !== undefined)
+      content.push({ type: 'resource_link', uri: url, name: `${taskId}.mp4`, mimeType: 'video/mp4' });
+    const poster = await posterOf(call, taskId);
+    if (poster) content.push(poster);
+  }
+  return { content, structuredContent: task, ...(status === 'failed' ? { isError: true } : {}) };
+}
+
+function summaryOf({ task_id: id, status, url, error, eta }: TaskOutput): string {
+  switch (status) {
+    case 'succeeded':
+      return url === undefined
+        ? `${id} has succeeded. Download it with GET ${taskPath(id)}/content and the API key.`
+        : `${id} has succeeded: ${url}`;
+    case 'failed':
+      return `${id} has failed: ${error?.message ?? 'the gateway does not say why'}`;
+    default:
+      return `${id} is ${status}${eta === undefined ? '' : `, about ${eta} s are left`}. It goes on by itself; call get_video with this task_id to see how it ends.`;
+  }
+}
+
+/** Undefined if there is none: a video without its poster is a video all the same. */
+async function posterOf(
+  call: CallApi,
+  taskId: string,
+): Promise<CallToolResult['content'][number] | undefined> {
+  const path = `${taskPath(taskId)}/content?variant=thumbnail`;
+  const answer = await call({ method: 'GET', path }).catch(() => undefined);
+  if (answer?.status !== 200) return undefined;
+  return { type: 'image', mimeType: answer.contentType, data: answer.bytes.toString('base64') };
+}

@@ -1,0 +1,183 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { KEY, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { CLI } from '../support/processes/commandLine.ts';
+
+type Ways = Readonly<
+  Record<string, (t: TestGateway, key: string) => StreamableHTTPClientTransport | StdioClientTransport>
+>;
+
+const WAYS: Ways = {
+  '/mcp': ({ gateway }, key) =>
+    new StreamableHTTPClientTransport(new URL('/mcp', gateway.address), {
+      requestInit: { headers: { authorization: `Bearer ${key}` } },
+    }),
+  'onetake mcp': ({ gateway }, key) =>
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [CLI, 'mcp', '--url', gateway.address],
+      env: { ONETAKE_API_KEY: key },
+    }),
+};
+/** 2025's handshake, and 2026-07-28 without one. */
+const ERAS = ['legacy', 'auto'] as const;
+
+async function started(): Promise<TestGateway> {
+  const t = await startTestGateway();
+  onTestFinished(() => t.end());
+  return t;
+}
+
+async function connected(t: TestGateway, way: keyof Ways, mode: (typeof ERAS)[number] = 'auto', key = KEY) {
+  const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode } });
+  const transport = WAYS[way]?.(t, key);
+  if (!transport) throw new Error(`there is no way ${way}`);
+  await client.connect(transport);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+describe.each(Object.keys(WAYS))('the tools at %s', (way) => {
+  it.each(ERAS)('make a video, with a link and its poster, for a client of the era %s', async (era) => {
+    const t = await started();
+    const client = await connected(t, way, era);
+    expect(client.getServerVersion()?.name).toBe('onetake');
+    const { tools } = await client.listTools();
+    expect(tools.map(({ name }) => name)).toEqual([
+      'list_models',
+      'generate_video',
+      'get_video',
+      'list_videos',
+      'cancel_video',
+    ]);
+    for (const { inputSchema, outputSchema, annotations, description } of tools)
+      expect([inputSchema, outputSchema, annotations, description]).not.toContain(undefined);
+
+    const progress: unknown[] = [];
+    const made = await client.callTool(
+      { name: 'generate_video', arguments: { ...QUICK, metadata: { by: 'agent' } } },
+      { onprogress: (told) => progress.push(told) },
+    );
+    expect(made.isError).toBeFalsy();
+    expect(made.structuredContent).toMatchObject({ status: 'succeeded', metadata: { by: 'agent' } });
+    const [text, link, poster] = made.content;
+    expect(text).toMatchObject({ type: 'text', text: expect.stringMatching(/has succeeded: http/) });
+    expect(link).toMatchObject({ type: 'resource_link', mimeType: 'video/mp4' });
+    expect(poster).toMatchObject({ type: 'image', mimeType: 'image/jpeg' });
+    if (link?.type !== 'resource_link') throw new Error('no link');
+    expect((await fetch(link.uri)).status).toBe(200);
+
+    const { task_id: id } = made.structuredContent as { task_id: string };
+    const again = await client.callTool({ name: 'get_video', arguments: { task_id: id } });
+    expect(again.structuredContent).toMatchObject({ task_id: id, status: 'succeeded' });
+    const listed = await client.callTool({
+      name: 'list_videos',
+      arguments: { status: 'succeeded', limit: 1 },
+    });
+    expect(listed.structuredContent).toMatchObject({ data: [{ task_id: id }], has_more: false });
+  });
+
+  it('answer before the video is done, and the task can be cancelled', async () => {
+    const t = await started();
+    const client = await connected(t, way);
+    const arguments_ = { ...QUICK, duration: 20, resolution: '1080p', wait_seconds: 0 };
+    const begun = await client.callTool({ name: 'generate_video', arguments: arguments_ });
+    expect(begun.content).toEqual([{ type: 'text', text: expect.stringMatching(/call get_video/) }]);
+    const { task_id: id } = begun.structuredContent as { task_id: string };
+    await client.callTool({ name: 'cancel_video', arguments: { task_id: id } });
+    const ended = await client.callTool({ name: 'get_video', arguments: { task_id: id, wait_seconds: 50 } });
+    expect(ended).toMatchObject({
+      isError: true,
+      structuredContent: { status: 'failed', error: { code: 499 } },
+    });
+  });
+
+  it('make one task of two calls with one idempotency key', async () => {
+    const t = await started();
+    const client = await connected(t, way);
+    const call = {
+      name: 'generate_video',
+      arguments: { ...QUICK, idempotency_key: 'once', wait_seconds: 0 },
+    };
+    const ids = [];
+    for (const { structuredContent } of [await client.callTool(call), await client.callTool(call)])
+      ids.push((structuredContent as { task_id: string }).task_id);
+    expect(ids[1]).toBe(ids[0]);
+  });
+
+  it('say what the gateway refuses, so that the agent can mend it', async () => {
+    const t = await started();
+    const client = await connected(t, way);
+    const refused = await client.callTool({ name: 'generate_video', arguments: { ...QUICK, colour: 'red' } });
+    expect(refused).toMatchObject({
+      isError: true,
+      content: [{ type: 'text', text: expect.stringMatching(/colour/) }],
+    });
+    const unknown = await client.callTool({ name: 'get_video', arguments: { task_id: 'video_1' } });
+    expect(unknown).toMatchObject({ isError: true });
+    const late = await client.callTool({ name: 'get_video', arguments: { task_id: 'x', wait_seconds: 600 } });
+    expect(late).toMatchObject({ isError: true });
+  });
+
+  it('list the models in a few words, and one with everything', async () => {
+    const t = await started();
+    const client = await connected(t, way);
+    const models = async (arguments_: object) => {
+      const { structuredContent } = await client.callTool({
+        name: 'list_models',
+        arguments: { ...arguments_ },
+      });
+      return (structuredContent as { models: { id: string; available: boolean }[] }).models;
+    };
+    const usable = await models({});
+    expect(usable.map(({ id }) => id)).toContain('onetake-preview');
+    expect(usable.every(({ available }) => available)).toBe(true);
+    expect((await models({ include_unavailable: true })).length).toBeGreaterThan(usable.length);
+    expect(await models({ model: 'onetake-preview' })).toMatchObject([{ id: 'onetake-preview', rules: [] }]);
+  });
+});
+
+describe('/mcp', () => {
+  const ping = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+  const post = (t: TestGateway, headers: Record<string, string>, key: string | null = KEY) =>
+    t.call('/mcp', {
+      method: 'POST',
+      key,
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        ...headers,
+      },
+      body: JSON.stringify(ping),
+    });
+
+  it('needs a valid key', async () => {
+    const t = await started();
+    expect((await post(t, {}, null)).status).toBe(401);
+    expect((await post(t, {}, 'sk-wrong')).status).toBe(401);
+    await expect(connected(t, '/mcp', 'auto', 'sk-wrong')).rejects.toThrow();
+    expect((await post(t, {})).status).toBe(200);
+  });
+
+  it('is not for the pages of other sites', async () => {
+    const t = await started();
+    expect((await post(t, { origin: 'https://evil.example' })).status).toBe(403);
+    expect((await post(t, { origin: 'null' })).status).toBe(403);
+    expect((await post(t, { origin: new URL(t.gateway.address).origin })).status).toBe(200);
+  });
+
+  it('uses the key of the client, which sees only the tasks of its project', async () => {
+    const t = await started();
+    const { task_id: id } = await t.finished();
+    const { body } = await t.json('/v1/admin/keys', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'other', project: 'other' }),
+    });
+    const other = await connected(t, '/mcp', 'auto', body.key);
+    expect((await other.callTool({ name: 'get_video', arguments: { task_id: id } })).isError).toBe(true);
+    const { structuredContent } = await other.callTool({ name: 'list_videos', arguments: {} });
+    expect(structuredContent).toMatchObject({ data: [] });
+  });
+});
