@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   ANNOUNCED,
   ATTEMPTS,
@@ -436,10 +437,16 @@ const statements = {
   spaceCheck: `create temporary table onetake_space_check on commit drop as select repeat('x', 1000) as bytes`,
 } as const;
 
-/** Names the statements, so that the server keeps their plans. */
+/**
+ * Names the statements, so that the server keeps their plans. A digest of the text is in the name: two parts of the store may give the same
+ * name to different statements, which a connection refuses.
+ */
 export const named = <Name extends string>(texts: Readonly<Record<Name, string>>) =>
   Object.fromEntries(
-    Object.entries(texts).map(([name, text]) => [name, { name: `onetake-${name}`, text }]),
+    Object.entries(texts).map(([name, text]) => [
+      name,
+      { name: `onetake-${name}-${hash('sha256', text).slice(0, 8)}`, text },
+    ]),
   ) as { readonly [N in Name]: Statement };
 
 /** Every statement of the PostgreSQL store but those of limits, by name. */

@@ -109,6 +109,8 @@ export function describeWebhooks(name: string, open: () => Promise<Store>): void
       const store = await open();
       const { id } = await added(store);
       const make = () => 'made';
+      // The installation has secrets as well.
+      expect(await store.secret('links', () => 'of the installation')).toBe('of the installation');
       const own = { projectId: 'project', endpointId: id, secret: `secret of ${id}` };
       expect(await store.webhookSecret('project', id, make)).toEqual(own);
       const ofProject = { projectId: 'project', endpointId: '', secret: 'made' };
@@ -121,6 +123,7 @@ export function describeWebhooks(name: string, open: () => Promise<Store>): void
       expect(await store.rotateSecret('project', id, '3', 6)).toEqual(again);
       expect(await store.webhookSecret('project', '', make)).toEqual(ofProject);
       expect(await store.rotateSecret('new', '', 'first', 6)).toMatchObject({ secret: 'first' });
+      expect(await store.secret('links', make)).toBe('of the installation');
     });
   });
 
