@@ -443,7 +443,7 @@ const statements = {
  */
 export const named = <Name extends string>(texts: Readonly<Record<Name, string>>) =>
   Object.fromEntries(
-    Object.entries(texts).map(([name, text]) => [
+    Object.entries<string>(texts).map(([name, text]) => [
       name,
       { name: `onetake-${name}-${hash('sha256', text).slice(0, 8)}`, text },
     ]),
