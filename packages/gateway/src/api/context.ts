@@ -84,6 +84,10 @@ export type App = FastifyInstance<
 >;
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether others than our callers choose the query of this route. */
+    takesAnyQuery?: true;
+  }
   interface FastifyRequest {
     /** The API key of the request. Set before any handler of an authenticated route runs. */
     apiKey: KeyRow | undefined;

@@ -100,7 +100,7 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
       const name = [param, unknown].filter(Boolean).join('.');
       return invalidRequest(`${name} is not known here; check its spelling, or leave it out.`, name);
     }
-    const where = param ?? 'The request';
+    const where = param || 'The request';
     return new OnetakeError('invalid_request', 400, `${where} is not valid: ${inWords(first?.message)}.`, {
       ...(param ? { param } : {}),
     });

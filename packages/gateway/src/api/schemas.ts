@@ -17,8 +17,10 @@ const taskId = z
 /** A number in a query. A value that is none is answered with what is allowed. */
 export function queryNumber({ min, max, example, whole = false }: QueryNumber) {
   const error = `expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}, such as ${example}`;
-  const number = z.coerce.number({ error }).min(min, { error }).max(max, { error });
-  return whole ? number.int({ error }) : number;
+  const number = z.number({ error }).min(min, { error }).max(max, { error });
+  // Not `z.coerce`, for which an empty text is 0.
+  const read = (text: unknown) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text);
+  return z.preprocess(read, whole ? number.int({ error }) : number);
 }
 
 interface QueryNumber {

@@ -7,6 +7,7 @@ import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
 import { answerError } from './errors.ts';
+import { unknownParameters } from './filters.ts';
 import { answerOtherMethods } from './http/methods.ts';
 import { openAiVideoRoutes } from './openaiVideos/routes.ts';
 import { useOpenApi } from './openapi/document.ts';
@@ -133,6 +134,9 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
       request.apiKey = key;
       done();
     }, done);
+  });
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.url.includes('?') ? unknownParameters(request) : undefined);
   });
   // Decided when the answer is sent, because a query may have been held since before the stop. Neither side uses the connection
   // after this option (RFC 9112, section 9.6), so no request can be lost on it.

@@ -40,7 +40,7 @@ export function waitOf(
 ): Wait | undefined {
   const preferred = query.wait === undefined ? preferredWait(prefer) : undefined;
   const seconds = query.wait ?? preferred;
-  if (seconds === undefined && query.wait_for !== undefined) {
+  if (!seconds && query.wait_for !== undefined) {
     throw invalidRequest(
       `Say with wait_for how long to wait, too: ?wait=30&wait_for=${query.wait_for}.`,
       'wait_for',

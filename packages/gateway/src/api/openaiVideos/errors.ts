@@ -7,12 +7,12 @@ import type { VideoErrorAnswer } from './schemas.ts';
 export const isOfVideosApi = (url: string): boolean => /^\/+v1\/+videos(?:[/?]|$)/.test(url);
 
 /** Fields of the unified API that have another name in this one. */
-const NAMES: Readonly<Record<string, string>> = {
-  image: 'input_reference',
-  duration: 'seconds',
-  video_url: 'video',
-  'references[0]': 'video',
-};
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['image', 'input_reference'],
+  ['duration', 'seconds'],
+  ['video_url', 'video'],
+  ['references[0]', 'video'],
+]);
 
 /** Our reasons by the codes that OpenAI documents. The others are codes as they are. */
 const CODES: Readonly<Record<string, string>> = {
@@ -24,7 +24,9 @@ const CODES: Readonly<Record<string, string>> = {
 /** An error in OpenAI's form. */
 export function videoError({ error }: z.output<typeof ErrorAnswer>): z.output<typeof VideoErrorAnswer> {
   const { param } = error;
-  const name = param === undefined ? undefined : (NAMES[param] ?? param);
+  // What this API does not know has the name that the caller gave it.
+  const name =
+    param === undefined || error.reason === 'unknown_parameter' ? param : (NAMES.get(param) ?? param);
   const isNamed = param !== undefined && name !== undefined && error.message.startsWith(param);
   return {
     error: {

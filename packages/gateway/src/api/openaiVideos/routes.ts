@@ -7,8 +7,10 @@ import { isTerminal, type Task } from '../../tasks/task.ts';
 import { useForms } from '../body/multipart.ts';
 import type { ReceiveBody } from '../body/receive.ts';
 import { type ApiContext, type App, keyOf } from '../context.ts';
+import { NO_PARAMETERS } from '../filters.ts';
 import { CONDITIONAL_ANSWERS } from '../http/bytes.ts';
 import { sendBytes, Variant } from '../routes/content.ts';
+import { queryNumber } from '../schemas.ts';
 import type { Submission } from '../submission.ts';
 import { deletedSince, unsupported, videoNotFound } from './errors.ts';
 import { CALLS, type Call, readFields, unifiedBody } from './request.ts';
@@ -23,8 +25,8 @@ const POLL_AFTER_MS = 2000;
 const TAGS = ['OpenAI Videos'];
 const FORMS = ['application/json', 'multipart/form-data'];
 const VideoParams = z.object({ video_id: z.string() });
-const ListQuery = z.strictObject({
-  limit: z.coerce.number().int().min(0).max(100).default(20),
+const ListQuery = z.object({
+  limit: queryNumber({ min: 0, max: 100, example: 20, whole: true }).default(20),
   after: z
     .string()
     .optional()
@@ -133,7 +135,8 @@ function readRoutes(app: App, context: ApiContext): void {
         data,
         first_id: data[0]?.id ?? null,
         last_id: data.at(-1)?.id ?? null,
-        has_more: tasks.length > limit,
+        // A page without videos has no `last_id` to go on from.
+        has_more: data.length > 0 && tasks.length > limit,
       };
     },
   );
@@ -188,7 +191,7 @@ function contentRoute(app: App, context: ApiContext): void {
       description: 'Supports `Range`, `If-Range`, `HEAD` and conditional requests.',
       tags: TAGS,
       params: VideoParams,
-      querystring: z.strictObject({ variant: Variant }),
+      querystring: z.object({ variant: Variant }),
       response: {
         200: z.file().describe('The bytes'),
         ...CONDITIONAL_ANSWERS,
@@ -208,7 +211,7 @@ function contentRoute(app: App, context: ApiContext): void {
 
 /** No model here keeps characters, so none can be made, and there is none. */
 function characterRoutes(app: App, { settings }: ApiContext): void {
-  const hidden = { schema: { hide: true }, bodyLimit: settings.bodyLimit };
+  const hidden = { schema: { hide: true, querystring: NO_PARAMETERS }, bodyLimit: settings.bodyLimit };
   app.post('/v1/videos/characters', hidden, async () => {
     throw unsupported(
       'No model here keeps characters; give images or videos of one as references to POST /v1/video/generations.',

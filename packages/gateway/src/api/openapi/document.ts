@@ -2,6 +2,7 @@ import swagger, { type SwaggerTransformObject } from '@fastify/swagger';
 import reference from '@scalar/fastify-api-reference';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { ApiSettings, App } from '../context.ts';
+import { NO_PARAMETERS } from '../filters.ts';
 import { describeAnswers, type Paths } from './responses.ts';
 
 const DESCRIPTION = `Every AI-video model behind one asynchronous task API: **submit**, **query**, **download**.
@@ -46,7 +47,7 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
     transform: jsonSchemaTransform,
     transformObject: describe,
   });
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async () => app.swagger());
   await app.register(reference, {
     routePrefix: '/docs',
     // The page must work without internet access, and its default fonts come from another host.

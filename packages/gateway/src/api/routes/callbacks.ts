@@ -20,6 +20,7 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
       '/callbacks/:account',
       {
         bodyLimit: BODY_LIMIT,
+        config: { takesAnyQuery: true },
         schema: {
           operationId: 'receiveCallback',
           summary: 'Callbacks of providers',

@@ -48,7 +48,7 @@ export function eventLogRoute(app: App, context: ApiContext): void {
       },
     },
     handler: async (request, reply) => {
-      const filter = filterOf(request.query, request.url);
+      const filter = filterOf(request.query);
       if (request.method === 'HEAD') return sendEvents(reply, undefined);
       const given = request.headers['last-event-id'];
       const watch = createWatch(context, { request, reply, reads, filter });
@@ -158,8 +158,8 @@ const RESET = {
   too_old: 'Events behind this cursor are not kept any more: list the tasks, and go on from here.',
 };
 
-function filterOf({ type, model, ...others }: z.output<typeof EventQuery>, url: string): Watched['filter'] {
-  const metadata = Object.entries(metadataFilter(others, url, 'type, model'));
+function filterOf({ type, model, ...others }: z.output<typeof EventQuery>): Watched['filter'] {
+  const metadata = Object.entries(metadataFilter(others));
   const types = type?.split(',').map((one) => one.trim());
   const wrong = types?.find((one) => !EVENT_TYPES.includes(one as EventType));
   if (wrong !== undefined) {

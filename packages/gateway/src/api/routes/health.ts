@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { draining as drainingError, OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, App } from '../context.ts';
 import { errorAnswer } from '../errors.ts';
+import { NO_PARAMETERS } from '../filters.ts';
 import type { ReadinessReport } from '../readiness.ts';
 import { NotReadyAnswer, ReadyAnswer } from '../schemas.ts';
 
@@ -61,7 +62,7 @@ export function healthRoutes(app: App, context: ApiContext): void {
     },
   );
 
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+  app.get('/metrics', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (_request, reply) =>
     reply.header('content-type', metrics.contentType).send(await metrics.text()),
   );
 }

@@ -50,7 +50,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
         projectId: keyOf(request).projectId,
         // One more than asked for shows whether there are more.
         limit: limit + 1,
-        ...filtersOf(request.query, request.url),
+        ...filtersOf(request.query),
       });
       const page = tasks.slice(0, limit);
       const last = page.at(-1);
@@ -120,12 +120,12 @@ export function taskRoutes(app: App, context: ApiContext): void {
   );
 }
 
-function filtersOf({ limit: _, after, status, model, ...others }: z.output<typeof ListQuery>, url: string) {
+function filtersOf({ limit: _, after, status, model, ...others }: z.output<typeof ListQuery>) {
   if (after !== undefined && !isTaskId(after)) {
     throw invalidRequest('after must be a task id: the next_cursor of the page before.', 'after');
   }
   return {
-    metadata: metadataFilter(others, url, 'limit, after, status, model'),
+    metadata: metadataFilter(others),
     ...(after ? { after } : {}),
     ...(status ? { status } : {}),
     ...(model ? { model } : {}),

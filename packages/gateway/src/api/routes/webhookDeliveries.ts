@@ -5,7 +5,7 @@ import { type ApiContext, type App, keyOf } from '../context.ts';
 import { DeliveryAnswer, ERRORS, ErrorAnswer, queryNumber, queryText } from '../schemas.ts';
 import { deliveryView } from '../views/delivery.ts';
 
-const ListQuery = z.strictObject({
+const ListQuery = z.object({
   limit: queryNumber({ min: 1, max: 100, example: 20, whole: true }).default(20),
   after: queryText('the id of a delivery', 'whd_…')
     .optional()
