@@ -27,6 +27,8 @@ export const IDLE_GRACE_MS = 5000;
 const SHORT_TURN_MS = 0.1;
 /** How long to wait for such a turn. Milliseconds. */
 const QUIET_WITHIN_MS = 2000;
+/** How long a client that has sent a part of a request may take for the rest of its head. Milliseconds. */
+const HALF_SENT_MS = 2000;
 /** How often connections that became idle at the end of a stop are closed. Milliseconds. */
 const SWEEP_MS = 50;
 
@@ -45,9 +47,11 @@ export async function shutDown(closing: Closing): Promise<void> {
   if (delayMs > 0) await within(gone, Math.min(graceMs, patienceMs));
 
   const drained = drain(patienceMs);
+  const began = performance.now();
   const closeIdle = () => {
     app.server.closeIdleConnections();
-    for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
+    const isLate = performance.now() - began > HALF_SENT_MS;
+    for (const socket of unused) if (isLate || socket.bytesRead === 0) socket.destroy();
   };
   closeIdle();
   const sweep = setInterval(closeIdle, SWEEP_MS);
@@ -62,8 +66,9 @@ export async function shutDown(closing: Closing): Promise<void> {
 }
 
 /**
- * The connections of a server, from now on, that have sent no request yet. Browsers and connection pools open some ahead, and
- * `closeIdleConnections` of Node takes them for busy: each would hold up a stop for as long as a request may take.
+ * The connections of a server, from now on, without a request that the server has. Browsers and connection pools open some ahead, and
+ * `closeIdleConnections` of Node takes them for busy, as it does those with half a request: each would hold up a stop for as long as a
+ * request may take.
  */
 export function trackUnused(server: HttpServer): ReadonlySet<Socket> {
   const unused = new Set<Socket>();
@@ -71,7 +76,12 @@ export function trackUnused(server: HttpServer): ReadonlySet<Socket> {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
   });
-  server.on('request', ({ socket }) => unused.delete(socket));
+  server.on('request', ({ socket }, response) => {
+    unused.delete(socket);
+    response.once('close', () => {
+      if (!socket.destroyed) unused.add(socket);
+    });
+  });
   return unused;
 }
 

@@ -277,6 +277,14 @@ const PUBLIC_MESSAGES: Partial<Record<Reason, string>> = {
   upstream_timeout: 'The upstream provider did not answer in time.',
 };
 
+/** More callbacks have come than can be checked. Says nothing about whether this one is genuine. */
+export class TooManyCallbacks extends Error {
+  constructor() {
+    super('too many callbacks at once');
+    this.name = 'TooManyCallbacks';
+  }
+}
+
 /** The one error an adapter throws. */
 export class UpstreamError extends Error {
   readonly reason: Reason;

@@ -1,6 +1,6 @@
 import type { TaskEvent } from '../tasks/events.ts';
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
-import type { Status, Task } from '../tasks/task.ts';
+import type { Attempt, Status, Task } from '../tasks/task.ts';
 import type { WebhookStore } from './webhooks.ts';
 
 /** Tasks with their attempts, ledger and idempotency records. */
@@ -39,10 +39,10 @@ export interface TaskStore {
   listTasks(query: TaskQuery): Promise<readonly Task[]>;
   /** Other tasks in phase `submitting` on the same account and upstream model, whose prompt has the same `promptKey`. */
   submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
-  /** Tasks whose current attempt was made at the account with this `findVersion`, and has an upstream id; the latest first. */
-  submittedTo(
-    accountId: string,
-    query: { readonly findVersion: string; readonly limit: number },
+  /** Tasks whose current attempt was made in the same way at an account, and has an upstream id; the latest first. */
+  submittedLike(
+    attempt: Pick<Attempt, 'accountId' | 'upstreamModel'> & { readonly findVersion: string },
+    limit: number,
   ): Promise<readonly Task[]>;
   /** Tasks that expired since `since` while their upstream job was still running; the latest first. */
   expiredSince(since: number, limit: number): Promise<readonly Task[]>;

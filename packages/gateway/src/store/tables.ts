@@ -16,7 +16,9 @@ import {
 } from './webhooks.ts';
 
 /** Members that a stored JSON object must have, with their types. Without this check, code that uses them would fail later. */
-type Shape = Readonly<Record<string, 'string' | 'number'>>;
+interface Shape {
+  readonly [member: string]: 'string' | 'number' | Shape;
+}
 
 /** One column of a table. Statements, types of rows, and the mapping between rows and objects are derived from it. */
 interface Column<T> {
@@ -213,7 +215,17 @@ export const EVENTS = complete<TaskEvent>()(
     type: { type: 'text', member: 'type', check: requireIn(EVENT_TYPES, 'type') },
     model: { type: 'text', of: ({ task }) => task.request.model },
     at: { type: 'bigint', member: 'at' },
-    task: { type: 'text', member: 'task', json: { id: 'string', phase: 'string', createdAt: 'number' } },
+    task: {
+      type: 'text',
+      member: 'task',
+      json: {
+        id: 'string',
+        phase: 'string',
+        createdAt: 'number',
+        request: { model: 'string', duration: 'number', width: 'number', height: 'number' },
+        price: { currency: 'string' },
+      },
+    },
   }),
 );
 
@@ -332,11 +344,18 @@ function parse(name: string, shape: Shape | 'strings', text: string): unknown {
       throw new TypeError(`${name} is not a JSON array of strings`);
     return value;
   }
+  requireShape(name, shape, value);
+  return value;
+}
+
+function requireShape(name: string, shape: Shape, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new TypeError(`${name} is not a JSON object`);
-  for (const [member, type] of Object.entries(shape))
-    if (typeof Reflect.get(value, member) !== type) throw new TypeError(`${name} has no ${type} "${member}"`);
-  return value;
+  for (const [member, type] of Object.entries(shape)) {
+    const stored: unknown = Reflect.get(value, member);
+    if (typeof type === 'object') requireShape(`${name}.${member}`, type, stored);
+    else if (typeof stored !== type) throw new TypeError(`${name} has no ${type} "${member}"`);
+  }
 }
 
 export const taskToRow = (task: Task): TaskRow => toRow(TASKS, task);

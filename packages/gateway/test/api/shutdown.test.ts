@@ -126,6 +126,22 @@ it('a connection that never sent anything is closed, and one that is sending a r
   await closed;
 });
 
+it('a connection that never sends the rest of a request is closed, whether it is the first or a later one', async () => {
+  const w = await world();
+  const { hostname, port } = new URL(w.origin);
+  const sockets = [false, true].map((second) => {
+    const socket = connect(Number(port), hostname);
+    onTestFinished(() => void socket.destroy());
+    socket.write(`${second ? 'GET /now HTTP/1.1\r\nhost: x\r\n\r\n' : ''}GET /now HT`);
+    return socket;
+  });
+  const [, later] = sockets;
+  if (later) await once(later, 'data');
+  const ended = sockets.map((socket) => once(socket.resume(), 'close'));
+  await w.close();
+  await Promise.all(ended);
+});
+
 it('a request that does not end is cut at the timeout', async () => {
   const w = await world({ patienceMs: 20 });
   const connection = await keepConnection(w.origin, KEY);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TooManyCallbacks } from '../../providers/provider.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, App } from '../context.ts';
 import { ErrorAnswer } from '../schemas.ts';
@@ -32,6 +33,7 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
             204: z.null().describe('Accepted'),
             401: ErrorAnswer.describe('The signature is wrong'),
             404: ErrorAnswer.describe('No such account, or its provider does not call back'),
+            503: ErrorAnswer.describe('Too many callbacks at once; send it again'),
           },
         },
       },
@@ -46,6 +48,10 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
         try {
           upstreamIds = await account.provider.verifyCallback({ headers: request.headers, rawBody, query });
         } catch (cause) {
+          if (cause instanceof TooManyCallbacks) {
+            const message = 'Too many callbacks have come at once; send this one again.';
+            throw new OnetakeError('busy', 503, message, { retryAfterSeconds: 5 }, cause);
+          }
           const message =
             'The signature of the callback is wrong; check the secret that its provider signs with.';
           throw new OnetakeError('unauthorized', 401, message, {}, cause);

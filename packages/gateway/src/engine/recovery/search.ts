@@ -52,8 +52,8 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
   const { activeTasks, duplicates, confirm, store, cluster, settings, clock, timers, log } = parts;
   const remoteDuplicates = createRemoteDuplicateGuard(parts);
 
-  async function madeLike({ accountId }: Attempt, findVersion: string): Promise<readonly MadeJob[]> {
-    const tasks = await store.submittedTo(accountId, { findVersion, limit: MOST_EARLIER });
+  async function madeLike(attempt: Attempt, findVersion: string): Promise<readonly MadeJob[]> {
+    const tasks = await store.submittedLike({ ...attempt, findVersion }, MOST_EARLIER);
     return tasks.flatMap((task) => {
       const { upstreamId, idempotencyKey, upstreamModel } = task.attempt ?? {};
       if (upstreamId === undefined || idempotencyKey === undefined || upstreamModel === undefined) return [];

@@ -29,7 +29,7 @@ export async function readCallback(
   const raw = rawBody.toString('utf8');
   const body = valueOfJson(raw);
   const path = address === undefined ? undefined : new URL(address).pathname;
-  const variables = { headers, query, raw, path };
+  const variables = { headers: shortOf(headers), query, raw, path };
   const isGenuine =
     clause.verify.kind === 'token'
       ? typeof query.token === 'string' && isSame(query.token, key)
@@ -39,6 +39,15 @@ export async function readCallback(
   const id = await writeId(clause.id ?? job.id, body, variables).catch(() => undefined);
   return id === undefined ? [] : [id];
 }
+
+/** The longest header that the services sign or send signatures in has some hundred characters. Characters. */
+const LONGEST_HEADER = 2048;
+
+/** Anyone can send callbacks, and what an expression computes may grow with what it reads. */
+const shortOf = (headers: Callback['headers']): Callback['headers'] =>
+  Object.fromEntries(
+    Object.entries(headers).filter(([, value]) => String(value ?? '').length <= LONGEST_HEADER),
+  );
 
 type Hmac = Extract<CallbackClause['verify'], { kind: 'hmac' }>;
 

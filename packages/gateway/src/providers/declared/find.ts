@@ -25,7 +25,8 @@ interface FindParts {
   readonly file: ProviderFile;
   readonly send: Send;
   readonly upstreamTime: () => Promise<number | undefined>;
-  readonly keyProof: KeyProof;
+  /** Absent if a list of all jobs shows by itself whether they have keys. */
+  readonly keyProof: KeyProof | undefined;
 }
 
 /** A job to look for. */
@@ -40,7 +41,7 @@ interface Wanted {
 
 const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
 
-/** Whether only jobs with the key are shown. A list of all jobs shows by itself whether they have keys. */
+/** Whether only jobs with the key are shown. */
 export const isByKey = (find: Find): boolean => 'by_key' in find || reads(find.list, ['key']);
 
 /** Looks for a lost submission as the file says. */
@@ -60,7 +61,7 @@ export async function findJob(
   });
   if (typeof listing === 'string') return { found: true, upstreamId: listing, isCertain: true };
   const outcome = await judge({ ...listing, listedAt: await upstreamTime() }, lost);
-  if (outcome.found || outcome.certainty !== 'absent' || !isByKey(find)) return outcome;
+  if (outcome.found || outcome.certainty !== 'absent' || !keyProof) return outcome;
   const earlier = (await lost.earlier?.()) ?? [];
   return (await keyProof.isGiven(scope, earlier, finds)) ? outcome : UNKNOWN;
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { MadeJob } from '../provider.ts';
-import { fillCall, requestScope, type Scope } from './request.ts';
-import type { ProviderFile } from './schema.ts';
+import { type FilledCall, fillCall, requestScope, type Scope } from './request.ts';
+import type { CallClause, ProviderFile } from './schema.ts';
 
 /**
  * Whether a search by key can be believed if it finds nothing. An upstream that drops the key it is given would never find any job, and each
- * lost one would count as never made, and be made and billed again. So the same search must find a job that was made.
+ * lost one would count as never made, and be made and billed again. So the same search must find a job of the same kind that was made.
  */
 export interface KeyProof {
   /** Whether the job of a submission would be found. `finds`: searches for a job that was made, by its key. */
@@ -18,32 +18,44 @@ export interface KeyProof {
 
 /** Searches for jobs that were made: an upstream forgets some. */
 const MOST_SEARCHES = 3;
+/** Kinds that are remembered. A path may name the source of a video, so there may be any number. */
+const MOST_KINDS = 1000;
 
-export function createKeyProof(file: ProviderFile): KeyProof {
-  /** Paths of which a job was found. An upstream may keep keys of some kinds of jobs, and drop those of others. */
+/** `search`: the call that looks for a job by its key. */
+export function createKeyProof(file: ProviderFile, search: CallClause): KeyProof {
+  /** Kinds of jobs of which one was found. */
   const proven = new Set<string>();
 
-  /** The path that a submission is sent to; undefined if it does not carry the key. */
-  async function keyedPath(scope: Scope): Promise<string | undefined> {
+  /**
+   * What an upstream may go by when it keeps a key or drops it: the model, where the key is in the request, and what is called. Undefined if
+   * the submission does not carry the key.
+   */
+  async function kindOf(scope: Scope): Promise<string | undefined> {
     // Without its images, a request may not be filled in. Then nobody knows.
-    const call = await fillCall(file.submit, scope, 'POST').catch(() => undefined);
-    if (!call) return undefined;
-    // Some upstreams want it as a UUID.
-    const sent = JSON.stringify(call).replaceAll('-', '').toLowerCase();
-    return sent.includes(String(scope.key)) ? call.path.split('?')[0] : undefined;
+    const calls = await Promise.all([
+      fillCall(file.submit, scope, 'POST'),
+      fillCall(search, { ...scope, page: 1 }, 'GET'),
+    ]).catch(() => undefined);
+    if (!calls) return undefined;
+    const [submit, find] = calls;
+    const key = String(scope.key);
+    const places = placesOf(submit, key);
+    if (places.length === 0) return undefined;
+    return JSON.stringify([scope.model, pathOf(submit, key), places, pathOf(find, key)]);
   }
 
   return {
     async isGiven(scope, earlier, finds) {
-      const path = await keyedPath(scope);
-      if (path === undefined) return false;
-      if (proven.has(path)) return true;
+      const kind = await kindOf(scope);
+      if (kind === undefined) return false;
+      if (proven.has(kind)) return true;
       let searches = 0;
       for (const made of earlier) {
         const its = requestScope(made, file);
-        if ((await keyedPath(its)) !== path) continue;
+        if ((await kindOf(its)) !== kind) continue;
         if (await finds(its, made.upstreamId)) {
-          proven.add(path);
+          if (proven.size >= MOST_KINDS) proven.clear();
+          proven.add(kind);
           return true;
         }
         searches += 1;
@@ -54,11 +66,34 @@ export function createKeyProof(file: ProviderFile): KeyProof {
   };
 }
 
-/** A hash of everything in a file that decides how jobs are made and found, and of the address. */
-export function findVersionOf(file: ProviderFile, baseUrl: string): string {
-  const how = { ...file, models: undefined, title: undefined };
-  const text = JSON.stringify([how, baseUrl], (_name, value) =>
-    value instanceof RegExp ? String(value) : value,
-  );
+/** Some upstreams want the key as a UUID. */
+const plain = (text: string): string => text.replaceAll('-', '').toLowerCase();
+
+/** The path of a call without its query and without the key. */
+const pathOf = ({ method, path }: FilledCall, key: string): string =>
+  `${method} ${plain(path.split('?')[0] ?? '').replaceAll(key, '')}`;
+
+/** Where a key is in a request, as paths of its members. */
+function placesOf(value: unknown, key: string, at = ''): string[] {
+  if (typeof value === 'string') return plain(value).includes(key) ? [at] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => {
+    // Fields of a form are known by their names: which others there are depends on the request.
+    const field: unknown = Array.isArray(value) ? Object(member).name : name;
+    return placesOf(member, key, `${at}/${field ?? ''}`);
+  });
+}
+
+/**
+ * A hash of everything that decides how jobs are made and looked for, and where: a proof by jobs of another file, address or upstream account
+ * would prove nothing. `credentials`: those that the upstream knows the account by.
+ */
+export function findVersionOf(
+  { submit, upload, headers, find, job, auth }: ProviderFile,
+  baseUrl: string,
+  credentials: readonly string[],
+): string {
+  const how = [submit, upload, headers, find, job.id, auth, baseUrl, credentials];
+  const text = JSON.stringify(how, (_name, value) => (value instanceof RegExp ? String(value) : value));
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { CallbackAddress } from '../definition.ts';
@@ -11,6 +12,7 @@ import {
   type CancelOutcome,
   type Handle,
   type Provider,
+  TooManyCallbacks,
   UpstreamError,
 } from '../provider.ts';
 import { createAuth } from './auth.ts';
@@ -42,6 +44,9 @@ interface DeclaredOptions {
 
 /** The key of an attempt that is never made. */
 const NO_KEY = '0'.repeat(32);
+
+/** Callbacks that wait to be checked. A genuine one that is refused is sent again. */
+const MOST_CALLBACKS = 100;
 
 /** The most bytes of an answer with a video in it, as base64. */
 const MAX_INLINE_BYTES = 64 * 2 ** 20;
@@ -96,7 +101,6 @@ export function createDeclaredProvider(options: DeclaredOptions): Provider {
     learnt,
   });
   const send = createSend(http, auth, errors);
-  const keyProof = createKeyProof(file);
   const meaningOf = createStatusReader(file.job.statuses, log);
   const readJob = createReadJob({ clause: file.job, errors, meaningOf, scrub, log });
 
@@ -136,6 +140,10 @@ export function createDeclaredProvider(options: DeclaredOptions): Provider {
   }
 
   const { many, cancel, find, callback: hook } = file;
+  const keyProof =
+    find && isByKey(find) ? createKeyProof(file, 'by_key' in find ? find.by_key : find.list) : undefined;
+  // Anyone can send callbacks: what is computed for them takes turns with everything else, one callback at a time.
+  const callbackChecks = pLimit(1);
   const callbackKey = hook && (hook.verify.kind === 'hmac' ? secrets[hook.verify.secret] : callback?.token);
   return {
     async submit(job, { signal, maySend }) {
@@ -188,14 +196,24 @@ export function createDeclaredProvider(options: DeclaredOptions): Provider {
       find: (attempt, signal) =>
         findJob({ file, send, upstreamTime: http.upstreamTime, keyProof }, find, attempt, signal),
     }),
-    ...(find && isByKey(find) && { findVersion: findVersionOf(file, baseUrl) }),
+    ...(keyProof && { findVersion: findVersionOf(file, baseUrl, credentialsOf(file, secrets)) }),
     ...(hook &&
       callbackKey !== undefined && {
-        verifyCallback: (received) =>
-          readCallback(received, hook, file, { key: callbackKey, address: callback?.url }),
+        verifyCallback(received) {
+          if (callbackChecks.pendingCount >= MOST_CALLBACKS) throw new TooManyCallbacks();
+          return callbackChecks(() =>
+            readCallback(received, hook, file, { key: callbackKey, address: callback?.url }),
+          );
+        },
       }),
     upstreamTime: http.upstreamTime,
     ...(file.self_hosted && { reach: http.reach }),
     close: () => http.close(),
   };
 }
+
+/** Those that the upstream knows the account by. The secret of callbacks is not one: a change of it changes no job. */
+const credentialsOf = ({ callback }: ProviderFile, secrets: DeclaredOptions['secrets']): string[] =>
+  Object.entries(secrets)
+    .filter(([name]) => callback?.verify.kind !== 'hmac' || callback.verify.secret !== name)
+    .map(([, value]) => value);

@@ -292,10 +292,10 @@ const statements = {
     from tasks t ${JOIN_ATTEMPT}
     where t.phase = 'submitting' and a.account_id = $1 and a.upstream_model = $2 and t.id <> $3`,
 
-  submittedTo: `
+  submittedLike: `
     select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}
-    where a.account_id = $1 and a.find_version = $2 and a.upstream_id is not null
-    order by a.submitted_at desc limit $3`,
+    where a.account_id = $1 and a.find_version = $2 and a.upstream_model = $3 and a.upstream_id is not null
+    order by a.submitted_at desc limit $4`,
 
   /** Held until the transaction ends, so that claims of one job are made one after the other, whatever the node. */
   lockJob: `select pg_advisory_xact_lock(hashtextextended(json_build_array($1::text, $2::text)::text, 0))`,

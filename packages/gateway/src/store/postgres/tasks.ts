@@ -76,8 +76,11 @@ export function postgresTasks({ connections, rows }: PostgresParts, writes: Writ
       );
       return others.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
     },
-    submittedTo: async (accountId, { findVersion, limit }) =>
-      rows.all(TASK, await read<TaskWithAttempt>(SQL.submittedTo, [accountId, findVersion, limit])),
+    submittedLike: async ({ accountId, findVersion, upstreamModel }, limit) =>
+      rows.all(
+        TASK,
+        await read<TaskWithAttempt>(SQL.submittedLike, [accountId, findVersion, upstreamModel, limit]),
+      ),
     expiredSince: async (since, limit) =>
       rows.all(TASK, await read<TaskWithAttempt>(SQL.expired, [since, limit])),
     isKnownUpstream: async (accountId, upstreamId) =>

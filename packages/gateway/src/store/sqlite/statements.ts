@@ -77,8 +77,8 @@ function taskStatements(db: Database) {
     submittingAt: db.prepare<[string, string, string], TaskWithAttempt>(
       `${SELECT_TASKS} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
     ),
-    submittedTo: db.prepare<[string, string, number], TaskWithAttempt>(
-      `${SELECT_TASKS} where a.account_id = ? and a.find_version = ? and a.upstream_id is not null
+    submittedLike: db.prepare<[string, string, string, number], TaskWithAttempt>(
+      `${SELECT_TASKS} where a.account_id = ? and a.find_version = ? and a.upstream_model = ? and a.upstream_id is not null
       order by a.submitted_at desc limit ?`,
     ),
     /** False if a task with this id already exists. */

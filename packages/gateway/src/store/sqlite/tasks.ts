@@ -113,8 +113,8 @@ export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
       const others = rows.all(ASKED, sql.submittingAt.all(accountId, upstreamModel, task.id));
       return others.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
     },
-    submittedTo: async (accountId, { findVersion, limit }) =>
-      rows.all(TASK, sql.submittedTo.all(accountId, findVersion, limit)),
+    submittedLike: async ({ accountId, findVersion, upstreamModel }, limit) =>
+      rows.all(TASK, sql.submittedLike.all(accountId, findVersion, upstreamModel, limit)),
     async expiredSince(since, limit) {
       const expired = sql.expired.all(since, limit).flatMap(({ task_id }) => sql.task.get(task_id) ?? []);
       return rows.all(TASK, expired);

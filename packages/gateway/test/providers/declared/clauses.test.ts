@@ -9,7 +9,13 @@ import { NoVideo } from '../../../src/providers/declared/job.ts';
 import { findVersionOf } from '../../../src/providers/declared/keyProof.ts';
 import { definitionsOf, readProvider } from '../../../src/providers/declared/load.ts';
 import type { Environment } from '../../../src/providers/definition.ts';
-import { type Job, type MadeJob, type Provider, UpstreamError } from '../../../src/providers/provider.ts';
+import {
+  type Job,
+  type MadeJob,
+  type Provider,
+  TooManyCallbacks,
+  UpstreamError,
+} from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { aRequest } from '../../support/builders.ts';
 import { readAll } from '../../support/http/readAll.ts';
@@ -962,6 +968,15 @@ describe('find by the key alone', () => {
       });
     });
 
+    it('never says so by a job of another kind, of which the upstream may keep the keys', async () => {
+      const provider = await tagging(find, { tag: '=key' });
+      const made = await make(provider, aJob());
+      const another = { ...aJob(), upstreamModel: 'toy-2' };
+      expect(await look(provider, another, made)).toMatchObject({ found: false, certainty: 'unknown' });
+      expect(await look(provider, aJob(), made)).toMatchObject({ certainty: 'absent' });
+      expect(await look(provider, another, made)).toMatchObject({ certainty: 'unknown' });
+    });
+
     it('never says so of a job that was not given the key', async () => {
       const provider = await tagging(find, { tag: '=$exists(seed) ? key' });
       const made = await make(provider, aJob({ seed: 1 }));
@@ -970,26 +985,48 @@ describe('find by the key alone', () => {
     });
   });
 
-  it('has a version: another one if anything but the models and the title changes, or the address', async () => {
+  it('is proven neither by a job that has the key elsewhere, nor by one that is looked for elsewhere', async () => {
+    const submit = {
+      method: 'PUT',
+      path: '/jobs/{key}',
+      json: { prompt: '=prompt', tag: '=$not($exists(seed)) ? key', other: { tag: '=$exists(seed) ? key' } },
+    };
+    const find = { by_key: { path: "/{duration = 5 ? 'short' : 'long'}/{key}" } };
+    const made: string[] = [];
+    const { provider } = await toy({ submit, find }, (request, response, path) => {
+      const key = path.split('/').at(-1) ?? '';
+      if (request.method === 'PUT') made.push(key);
+      if (request.method !== 'HEAD' && !made.includes(key)) response.statusCode = 404;
+      return { id: 'job', state: 'working' };
+    });
+    const earlier = await make(provider, aJob({ duration: 5 }));
+    const certainty = async (job: Job) => await look(provider, job, earlier);
+    expect(await certainty(aJob({ duration: 5, seed: 1 }))).toMatchObject({ certainty: 'unknown' });
+    expect(await certainty(aJob({ duration: 8 }))).toMatchObject({ certainty: 'unknown' });
+    expect(await certainty(aJob({ duration: 5 }))).toMatchObject({ certainty: 'absent' });
+  });
+
+  it('has a version: another one if what makes or finds jobs changes, the address or the credentials', async () => {
     const find = ways['a call about one job'];
     const submit = (tag: string) => ({ path: '/jobs', json: { prompt: '=prompt', tag } });
-    const version = (members: object, url = 'https://toy.example/v1') => {
+    const version = (members: object, url = 'https://toy.example/v1', secret = 'a') => {
       const plain = { provider: 'toy', title: 'Toy', base_url: 'https://toy.example/v1', ...PLAIN, find };
       const { files } = readProvider(
         'toy.yaml',
         JSON.stringify({ ...plain, submit: submit('=key'), ...members }),
       );
-      return findVersionOf(required(files[0], 'the file'), url);
+      return findVersionOf(required(files[0], 'the file'), url, [secret]);
     };
     const same = version({});
     expect(same).toMatch(/^[0-9a-f]{32}$/);
-    expect([version({}), version({ title: 'Another' })]).toEqual([same, same]);
+    const limits = { ...PLAIN.limits, in_flight: 3 };
+    expect([version({}), version({ title: 'Another' }), version({ limits })]).toEqual([same, same, same]);
     const others = [
       version({ submit: submit('=$string(key)') }),
       version({ find: { by_key: { path: '/jobs/by/{key}' } } }),
       version({ headers: { 'x-version': '2' } }),
-      version({ base_url: 'https://other.example/v1' }),
       version({}, 'https://other.example/v1'),
+      version({}, 'https://toy.example/v1', 'b'),
     ];
     expect(new Set([same, ...others]).size).toBe(others.length + 1);
     const { provider } = await toy({ find, submit: submit('=key') }, () => ({}));
@@ -1061,6 +1098,26 @@ describe('a callback that is signed', () => {
     const digest = createHmac('sha256', 'hush').update('POST /callbacks/toy').digest('hex');
     const headers = { 'x-signature': `sha256=${digest}` };
     expect(await provider.verifyCallback?.({ headers, rawBody, query: {} })).toEqual(['17']);
+  });
+
+  it('is checked in turn with others, without headers that are longer than any that services sign', async () => {
+    const verify = { ...callback.verify, signed: "=($exists($headers.'x-long') ? 'long' : 'short') & $raw" };
+    const { provider } = await toy({ callback: { ...callback, verify }, credentials }, () => ({}), {
+      TOY_HOOK: 'hush',
+    });
+    const digest = createHmac('sha256', 'hush').update(`short${rawBody}`).digest('hex');
+    const received = {
+      headers: { 'x-signature': `sha256=${digest}`, 'x-long': ';'.repeat(2049) },
+      rawBody,
+      query: {},
+    };
+    const checks = Array.from({ length: 150 }, async () => provider.verifyCallback?.(received));
+    const outcomes = await Promise.allSettled(checks);
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(30);
+    expect(refused).toContainEqual({ status: 'rejected', reason: expect.any(TooManyCallbacks) });
+    expect(outcomes[0]).toEqual({ status: 'fulfilled', value: ['17'] });
+    expect(await provider.verifyCallback?.(received)).toEqual(['17']);
   });
 
   it.each([undefined, '', signature('other')])('is refused with %j', async (given) => {

@@ -2,6 +2,7 @@ import { describe, expect, it, type Mock, vi } from 'vitest';
 import type { Store } from '../../../src/store/store.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { aKey, aMediaRow, aRequest, START_OF_TIME } from '../../support/builders.ts';
+import { endOf, failed } from './events.ts';
 import { accepted, intended } from './steps.ts';
 
 /** A store, and direct access to its rows. */
@@ -53,6 +54,21 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
       if (page.length < 1) return all;
     }
   }
+
+  it.each([...WRONG, '{"id":"video_1","phase":"failed","createdAt":1}'])(
+    `${name}: an event whose task is %j is left out, and those after it are read`,
+    async (value) => {
+      const { store, run } = await opened();
+      const from = await endOf(store);
+      const { view } = await store.newEvents(undefined, 1);
+      const tasks = [await failed(store), await failed(store), await failed(store)];
+      await run(`update events set task = '${value}' where task_id = '${tasks[1]?.id}'`);
+      const page = await store.eventsAfter(from, { limit: 10 });
+      if (typeof page === 'string') throw new Error(page);
+      for (const { events } of [page, await store.newEvents(view, 10)])
+        expect(events.map(({ event }) => event.taskId)).toEqual([tasks[0]?.id, tasks[2]?.id]);
+    },
+  );
 
   describe.each(COLUMNS)(`${name}: a task whose %s cannot be read`, (column) => {
     it.each(WRONG)(

@@ -181,8 +181,11 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       const [early, late] = [await made({}, 100), await made({}, 200)];
       await made({ findVersion: 'v2' }, 300);
       await made({ accountId: 'other' }, 300);
+      await made({ upstreamModel: 'another' }, 300);
       await intended(store, { findVersion: 'v1' });
-      const read = (limit: number) => store.submittedTo('account', { findVersion: 'v1', limit });
+      const { attempt } = early;
+      if (!attempt) throw new Error('no attempt');
+      const read = (limit: number) => store.submittedLike({ ...attempt, findVersion: 'v1' }, limit);
       expect(await read(10)).toStrictEqual([late, early]);
       expect(await read(1)).toStrictEqual([late]);
     });
