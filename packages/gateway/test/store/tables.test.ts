@@ -103,7 +103,7 @@ describe('the columns of a table', () => {
     [
       'attempts',
       ATTEMPTS,
-      'task_id:text number:integer account_id:text server:text idempotency_key:text upstream_model:text intended_at:bigint ' +
+      'task_id:text number:integer account_id:text server:text idempotency_key:text upstream_model:text find_version:text intended_at:bigint ' +
         'intended_there_at:bigint upstream_id:text! submitted_at:bigint! ended_at:bigint! outcome:text! detail:text! upstream_result:text! ' +
         'place_until:bigint!',
     ],
@@ -184,6 +184,7 @@ describe('a row', () => {
       account_id: 'a',
       idempotency_key: 'i',
       upstream_model: 'm',
+      find_version: null,
       intended_at: 7,
       intended_there_at: null,
       upstream_id: null,
