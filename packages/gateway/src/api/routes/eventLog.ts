@@ -9,7 +9,7 @@ import { metadataFilter } from '../filters.ts';
 import { hangUpSignal } from '../http/hangUp.ts';
 import { ERRORS, ErrorAnswer } from '../schemas.ts';
 import { sendEvents } from '../streams.ts';
-import { type EventFrame, serverSent } from '../views/event.ts';
+import { cursorOnly, type EventFrame, serverSent } from '../views/event.ts';
 
 /** Events of the past in one read. */
 const PAGE = 100;
@@ -85,8 +85,7 @@ function createWatch(context: ApiContext, { request, reply, reads, filter }: Wat
   let stop: () => void = () => undefined;
   const heartbeat = () => {
     const cursor = isLive ? events.cursor() : undefined;
-    // Only moves the client's cursor: without data there is no event.
-    return cursor === undefined ? ':\n\n' : `:\nid: ${cursor}\n\n`;
+    return cursor === undefined ? ':\n\n' : cursorOnly(cursor);
   };
   const stream = streams.open(key, () => stop(), heartbeat);
   // Before the past is read, so that there is no gap between the two.
@@ -127,13 +126,19 @@ function createWatch(context: ApiContext, { request, reply, reads, filter }: Wat
   async function sendPast(first: EventPage): Promise<void> {
     const known = new Set<string>();
     for (let page = first; ; ) {
+      let sent: string | undefined;
       for (const logged of page.events) {
         if (stream.isClosed) return;
         const frame = await frameOf(logged);
         known.add(frame.id);
-        if (filter(frame)) await stream.send(frame.bytes);
+        if (!filter(frame)) continue;
+        await stream.send(frame.bytes);
+        sent = logged.cursor;
       }
       if (!page.next) return goLive(page.end, known);
+      // A client that resumes does not read again what was not for it.
+      const last = page.events.at(-1)?.cursor;
+      if (last !== undefined && last !== sent) await stream.send(cursorOnly(last));
       known.clear();
       const next = await read(page.next.after, page.next.view);
       if (typeof next === 'string') return startHere(next);

@@ -31,3 +31,6 @@ export const createFrames =
 /** A server-sent event whose `data` is JSON, which has no line breaks. */
 export const serverSent = (event: string, id: string, data: string): string =>
   `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
+
+/** Moves the cursor of a client. Without data there is no event. */
+export const cursorOnly = (id: string): string => `:\nid: ${id}\n\n`;

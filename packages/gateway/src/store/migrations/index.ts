@@ -13,6 +13,7 @@ import { up as servers } from './0011_servers.ts';
 import { up as events } from './0012_events.ts';
 import { up as findVersions } from './0013_find_versions.ts';
 import { up as webhooks } from './0014_webhooks.ts';
+import { up as eventsByProject } from './0015_events_by_project.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -31,4 +32,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0012_events': { up: (db) => events(db, dialect) },
   '0013_find_versions': { up: findVersions },
   '0014_webhooks': { up: webhooks },
+  '0015_events_by_project': { up: (db) => eventsByProject(db, dialect) },
 });

@@ -7,6 +7,7 @@ import type { Connections, PostgresParts } from './pool.ts';
 import { DATABASE_NOW, named } from './statements.ts';
 
 const PLACED = `tx, seq, ${listOf(EVENTS)}`;
+const BEHIND = '(tx, seq) > ($2::xid8, $3::bigint)';
 
 /**
  * A page of events that are visible in the view $1, which is by default what is committed now, behind the place $2, $3; $4 the number. There
@@ -19,9 +20,14 @@ const page = (events: string): string => `
     e.tx, e.seq::text as seq, ${listOf(EVENTS, 'e.')}
   from event_log l cross join now left join lateral (
     select ${PLACED} from (${events}) as e
-    where pg_visible_in_snapshot(tx, now.view) and (tx, seq) > ($2::xid8, $3::bigint)
+    where pg_visible_in_snapshot(tx, now.view) and ${BEHIND}
     order by tx, seq limit $4
   ) as e on true`;
+
+/** $5 the project. A statement of its own, because a plan for any project or all of them cannot use the index by project. */
+export const EVENTS_OF_PROJECT = page(
+  `select ${PLACED} from events where project_id = $5::text and ${BEHIND}`,
+);
 
 const SQL = named({
   /** What is not visible in the view $5: exactly the transactions that were running or had not begun. */
@@ -29,9 +35,8 @@ const SQL = named({
     select ${PLACED} from events where tx >= pg_snapshot_xmax($5::pg_snapshot)
     union all
     select ${PLACED} from events where tx = any(array(select pg_snapshot_xip($5::pg_snapshot)))`),
-  /** $5 the project, or all. */
-  eventsAfter: page(`
-    select ${PLACED} from events where (tx, seq) > ($2::xid8, $3::bigint) and ($5::text is null or project_id = $5)`),
+  eventsAfter: page(`select ${PLACED} from events where ${BEHIND}`),
+  eventsOfProject: EVENTS_OF_PROJECT,
   present: `
     select id as log, pg_current_snapshot()::text as view, pg_snapshot_xmin(pg_current_snapshot())::text as settled from event_log`,
 
@@ -138,12 +143,10 @@ export function postgresEvents({ connections, rows }: PostgresParts): EventStore
     async eventsAfter(cursor, { limit, projectId, view }) {
       const from = readCursor(cursor);
       if (!from) return 'unknown';
-      const found = await read<PageRow & PlacedRow>(SQL.eventsAfter, [
-        view ?? null,
-        ...at(from.place),
-        limit,
-        projectId ?? null,
-      ]);
+      const values = [view ?? null, ...at(from.place), limit];
+      const found = await (projectId === undefined
+        ? read<PageRow & PlacedRow>(SQL.eventsAfter, values)
+        : read<PageRow & PlacedRow>(SQL.eventsOfProject, [...values, projectId]));
       const [{ log, newest, floor_tx, floor_seq } = { log: '', newest: '0', floor_tx: '0', floor_seq: '0' }] =
         found;
       if (log !== from.log || from.place.tx > BigInt(newest)) return 'unknown';

@@ -9,6 +9,10 @@ type PlacedRow = EventRow & { readonly seq: number };
 
 const placeOf = (seq: number): Place => ({ tx: 0n, seq: BigInt(seq) });
 
+const pageSql = (where: string): string =>
+  `select seq, ${listOf(EVENTS)} from events where ${where} seq > ? and seq <= ? order by seq limit ?`;
+export const EVENTS_OF_PROJECT = pageSql('project_id = ? and');
+
 /** Transactions of SQLite are committed one after the other, so the order of `seq` is final, and a view is the last of them. */
 export function sqliteEvents(
   { rows, inGroup }: Pick<SqliteParts, 'rows' | 'inGroup'>,
@@ -16,8 +20,8 @@ export function sqliteEvents(
 ): EventStore {
   const log = db.prepare<[], { id: string; floor_seq: number; last: number }>(`
     select id, floor_seq, coalesce((select seq from sqlite_sequence where name = 'events'), 0) as last from event_log`);
-  const events = db.prepare<[number, number, string | null, string | null, number], PlacedRow>(`
-    select seq, ${listOf(EVENTS)} from events where seq > ? and seq <= ? and (? is null or project_id = ?) order by seq limit ?`);
+  const events = db.prepare<[number, number, number], PlacedRow>(pageSql(''));
+  const eventsOf = db.prepare<[string, number, number, number], PlacedRow>(EVENTS_OF_PROJECT);
   const remove = db.prepare<[number, number], { seq: number; id: string }>(`
     delete from events where seq in (
       select seq from events where at <= ? and not exists (
@@ -36,8 +40,11 @@ export function sqliteEvents(
     return row;
   }
 
-  function page(after: number, until: number, projectId: string | undefined, limit: number) {
-    const found = events.all(after, until, projectId ?? null, projectId ?? null, limit);
+  function read(after: number, until: number, projectId: string | undefined, limit: number) {
+    const found =
+      projectId === undefined
+        ? events.all(after, until, limit)
+        : eventsOf.all(projectId, after, until, limit);
     return pageOf(
       present().id,
       found.flatMap((row) => rows.all(EVENT, [row]).map((event) => ({ event, place: placeOf(row.seq) }))),
@@ -54,14 +61,14 @@ export function sqliteEvents(
       const { id, last } = present();
       if (since === undefined) return { events: [], view: String(last), end: cursorAt(id, placeOf(last)) };
       const after = next && readCursor(next.after)?.place.seq;
-      return page(Number(after ?? since), Number(next?.view ?? last), undefined, limit);
+      return read(Number(after ?? since), Number(next?.view ?? last), undefined, limit);
     },
     async eventsAfter(cursor, { limit, projectId, view }) {
       const from = readCursor(cursor);
       const { id, last, floor_seq } = present();
       if (from?.log !== id || isBefore(placeOf(last), from.place)) return 'unknown';
       if (isBefore(from.place, placeOf(floor_seq))) return 'too_old';
-      return page(Number(from.place.seq), Number(view ?? last), projectId, limit);
+      return read(Number(from.place.seq), Number(view ?? last), projectId, limit);
     },
     removeEvents: (now, keepMs, limit) =>
       inGroup(() => {

@@ -102,6 +102,28 @@ describe.each([
     await resumed.until(isOf(after));
   });
 
+  it('move the cursor over a page of the past of which nothing is for the client', async () => {
+    const t = await started();
+    const cursor = (await (await watch(t)).next())?.id ?? '';
+    const ids: string[] = [];
+    while (ids.length <= 100)
+      ids.push(...(await Promise.all(Array.from({ length: 20 }, () => cancelled(t)))));
+    const response = await t.call('/v1/events?type=video.succeeded', {
+      headers: { 'last-event-id': cursor },
+    });
+    const moved = [...(await untilReady(response)).matchAll(/^:\nid: (.+)$/gm)].map(([, id = '']) => id);
+    expect(moved.length).toBeGreaterThan(0);
+    const resumed = await watch(t, '', { cursor: moved.at(-1) ?? '' });
+    const left: string[] = [];
+    await resumed.until(({ event, data }) => {
+      if (event === 'video.failed') left.push(data.data.task_id);
+      return event === 'ready';
+    });
+    expect(left.length).toBeGreaterThan(0);
+    // A page has a hundred events, of which some are beginnings.
+    expect(left.length).toBeLessThan(ids.length / 2);
+  });
+
   it('begin with a reset if the cursor is not known', async () => {
     const [t, other] = [await started(), await started()];
     const foreign = (await (await watch(other)).next())?.id;
@@ -203,6 +225,16 @@ async function watch(
   const stream = readEvents(response);
   onTestFinished(() => stream.close());
   return stream;
+}
+
+/** What a stream sends until it has sent everything of the past. */
+async function untilReady({ body }: Response): Promise<string> {
+  let text = '';
+  for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.includes('event: ready\n')) break;
+  }
+  return text;
 }
 
 /** The fastest task with an end: one that is cancelled. Resolves with its id. */

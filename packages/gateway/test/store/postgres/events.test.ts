@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { EVENTS_OF_PROJECT } from '../../../src/store/postgres/events.ts';
 import type { Event } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -112,4 +113,25 @@ it('a database user who may not ask where the server is can use the log all the 
   const from = await endOf(store);
   const { id } = await failed(store);
   expect((await readAfter(store, from)).map(({ event }) => event.taskId)).toEqual([id]);
+});
+
+it('a stream of a small project reads its own events only, whatever plan the server chooses', async () => {
+  const url = await freshDatabase();
+  await openStore(url);
+  const client = await connect(url);
+  await client.query(`
+    insert into events (id, project_id, key_id, task_id, type, model, at, task)
+    select n::text, case when n % 1000 = 0 then 'small' else 'large' end, 'k', n::text, 'video.failed', 'm', n, '{}'
+    from generate_series(1, 20000) as n`);
+  await client.query('analyze events');
+  await client.query(`prepare past as ${EVENTS_OF_PROJECT}`);
+  for (const mode of ['force_custom_plan', 'force_generic_plan']) {
+    await client.query(`set plan_cache_mode = ${mode}`);
+    const { rows } = await client.query(
+      "explain (analyze, timing off, costs off) execute past(null, '0', '0', 100, 'small')",
+    );
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toMatch(/Index Scan using events_by_project on events .*rows=20(?:\.00)? /);
+    expect(plan).not.toMatch(/Seq Scan on events|events_by_place|Sort/);
+  }
 });
