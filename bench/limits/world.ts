@@ -244,4 +244,4 @@ export async function createLimitsWorld(
 }
 
 /** Polls at a fixed interval, whatever is learnt: the limits alone decide when one goes. */
-const everyMs = (ms: number) => ({ pollInMs: ms, remainingMs: 30_000, lookInMs: ms });
+const everyMs = (ms: number) => ({ pollInMs: ms, remainingMs: 30_000, queryAgainInMs: ms });

@@ -18,7 +18,7 @@ export type Message =
         id: string,
         percent: number | null,
         remainingMs: number,
-        lookInMs?: number | undefined,
+        queryAgainInMs?: number | undefined,
       ])[];
     }
   /** The sender made `to` the owner of these tasks. */

@@ -13,7 +13,7 @@ export interface ActiveTask {
   progress: number | undefined;
   /** When the task is expected to be done, and when it is worth while to look again. Milliseconds UTC. */
   expectedAt: number | undefined;
-  lookAt: number | undefined;
+  queryAgainAt: number | undefined;
   /** The account on which the task has a place, or is about to take one. The place is free again when the upstream is done with the task. */
   place: AccountState | undefined;
   /** When the task expires, computed from the time that was left when this node took it over. */
@@ -61,7 +61,7 @@ export const newActiveTask = (task: Task, deadline: Moment, resumed = false): Ac
   resumedIn: resumed ? task.phase : undefined,
   progress: undefined,
   expectedAt: undefined,
-  lookAt: undefined,
+  queryAgainAt: undefined,
   place: undefined,
   deadline,
   hadTurn: false,

@@ -81,7 +81,7 @@ export function createDriver(parts: DriverParts): Driver {
   async function drive(active: ActiveTask): Promise<void> {
     if (active.resumedIn) await prepare(active);
     let intent: Intent | undefined;
-    let idle = 0;
+    let emptyPasses = 0;
     while (isDriven(active) || isIntended(active, intent)) {
       const { phase, version } = active.task;
       let outcome: StageOutcome;
@@ -92,8 +92,8 @@ export function createDriver(parts: DriverParts): Driver {
       }
       if (active.task.phase !== phase) active.resumedIn = undefined;
       intent = typeof outcome === 'object' ? outcome : undefined;
-      if (outcome === 'waited' || active.task.version !== version) idle = 0;
-      else if (isDriven(active)) await lookAgain(active, AGAIN_MS * 2 ** Math.min(idle++, 10));
+      if (outcome === 'waited' || active.task.version !== version) emptyPasses = 0;
+      else if (isDriven(active)) await backOff(active, AGAIN_MS * 2 ** Math.min(emptyPasses++, 10));
     }
     atWork -= 1;
     if (atWork === 0) for (const resolve of whenIdle.splice(0)) resolve();
@@ -112,7 +112,7 @@ export function createDriver(parts: DriverParts): Driver {
   }
 
   /** After a pass that moved nothing: this node's view of the task may be wrong, or something that the stage needs is broken. */
-  async function lookAgain(active: ActiveTask, ms: number): Promise<void> {
+  async function backOff(active: ActiveTask, ms: number): Promise<void> {
     await sleep(active, timers, Math.min(MAX_AGAIN_MS, ms));
     if (isDriven(active)) await activeTasks.refresh(active).catch((error) => failed(active, error));
   }

@@ -81,17 +81,17 @@ export function unusedVariables(around: Surroundings): UnusedVariables[] {
   const { definition, env, made, read, kept, named } = around;
   const taken = new Set([...named, ...kept.flatMap((account) => variablesBehind(account, made, read))]);
   const values = new Set([...taken].map((name) => env[name]));
-  const idle = definition.variables.filter(
+  const unused = definition.variables.filter(
     (name) => isOn(env[name]) && !taken.has(name) && !values.has(env[name]),
   );
   const replaced = made
     .filter((account) => !kept.includes(account))
     .map((account) => {
       const behind = variablesBehind(account, made, read);
-      const variables = idle.filter((name) => behind.includes(name));
+      const variables = unused.filter((name) => behind.includes(name));
       return { variables, text: replacedText(around, account, variables) };
     });
-  const rest = idle.filter((name) => !replaced.some(({ variables }) => variables.includes(name)));
+  const rest = unused.filter((name) => !replaced.some(({ variables }) => variables.includes(name)));
   return [...replaced, { variables: rest, text: restText(around, rest) }].filter(
     ({ variables }) => variables.length > 0,
   );

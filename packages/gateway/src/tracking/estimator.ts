@@ -20,7 +20,7 @@ export interface Estimator {
   estimate(kind: Kind, prior: Prior): Estimate;
   /** Where in its interval a job is likely to have ended is judged by what was known before, hence the prior. */
   learn(kind: Kind, prior: Prior, sample: Sample, atMs: number): void;
-  /** A job has lasted for a part of its life. To be told of each part once: see `toldMs` of a sample. */
+  /** A job has lasted for a part of its life. To be told of each part once: see `countedMs` of a sample. */
   outlasted(kind: Kind, part: Outlasted, atMs: number): void;
   /** Kinds with samples that have not been saved. */
   unsaved(): readonly Kind[];

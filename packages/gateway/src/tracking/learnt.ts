@@ -6,7 +6,7 @@ export interface Sample {
   /** The job ended between these ages: not done at `fromMs`, done at `toMs`. Both the same if the upstream tells the time. */
   readonly total: { readonly fromMs: number; readonly toMs: number };
   /** `outlasted` has told of the job up to this age. Default: of none of it. */
-  readonly toldMs?: number | undefined;
+  readonly countedMs?: number | undefined;
   /** From submit to start, where the upstream tells. */
   readonly queueMs?: number | undefined;
   /** From start to end, where the upstream tells. */
@@ -94,14 +94,14 @@ export function addSample(learnt: Learnt, sample: Sample, atMs: number, expected
   const ended = new Float64Array(BINS);
   addInterval(ended, fromMs, toMs, expected);
   addTo(histogram(learnt, sample.outcome), ended);
-  if (sample.outcome === 'succeeded') addEnd(outlastedBy(learnt, 'succeeded'), ended, sample.toldMs ?? 0);
+  if (sample.outcome === 'succeeded') addEnd(outlastedBy(learnt, 'succeeded'), ended, sample.countedMs ?? 0);
   if (sample.queueMs !== undefined) count(counts, HISTOGRAMS.queue + binOf(sample.queueMs), 1);
   if (sample.renderMs !== undefined && sample.outcome === 'succeeded') {
     const rendered = new Float64Array(BINS);
     rendered[binOf(sample.renderMs)] = 1;
     addTo(histogram(learnt, 'render'), rendered);
     const startedMs = Math.max(0, toMs - sample.renderMs);
-    addEnd(outlastedBy(learnt, 'render'), rendered, Math.max(0, (sample.toldMs ?? 0) - startedMs));
+    addEnd(outlastedBy(learnt, 'render'), rendered, Math.max(0, (sample.countedMs ?? 0) - startedMs));
   }
   addProgress(counts, sample);
   for (const { position, ageMs } of sample.queue ?? [])
@@ -126,10 +126,10 @@ function addSpan(outlasted: Float64Array, fromMs: number, toMs: number): void {
   }
 }
 
-/** A job that has ended lasted beyond the bins before its end, and not for a part of the bin of its end. It was counted up to `toldMs`. */
-function addEnd(outlasted: Float64Array, ended: Float64Array, toldMs: number): void {
+/** A job that has ended lasted beyond the bins before its end, and not for a part of the bin of its end. It was counted up to `countedMs`. */
+function addEnd(outlasted: Float64Array, ended: Float64Array, countedMs: number): void {
   const told = new Float64Array(BINS);
-  addSpan(told, 0, toldMs);
+  addSpan(told, 0, countedMs);
   let left = sum(ended);
   for (let bin = 0; bin < BINS; bin++) {
     left -= at(ended, bin);

@@ -61,7 +61,7 @@ export function engineParts(given: Pick<EngineParts, Required> & Partial<EngineP
 
 /** Polls every job at one interval, and learns nothing. */
 export const fixedInterval = (ms: number, remainingMs = 60_000): Tracker => ({
-  plan: () => ({ pollInMs: ms, remainingMs, lookInMs: ms }),
+  plan: () => ({ pollInMs: ms, remainingMs, queryAgainInMs: ms }),
   answered: () => undefined,
   told: () => undefined,
   batched: () => undefined,

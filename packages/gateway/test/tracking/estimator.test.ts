@@ -160,7 +160,7 @@ function burst(
         estimator.learn(
           KIND,
           BURST,
-          { outcome: 'succeeded', total: span, toldMs: span.fromMs, ...times },
+          { outcome: 'succeeded', total: span, countedMs: span.fromMs, ...times },
           now,
         );
       job.told = age;
@@ -206,11 +206,11 @@ describe('a job that has lasted for a while', () => {
   it('counts the same in parts, at once at its end, and as it was stored before parts were counted', () => {
     const [parts, whole] = [createEstimator(), createEstimator()];
     for (const seconds of logNormalSeconds(100, 0.5, 40)) {
-      let toldMs = 0;
-      for (; toldMs + 7000 < seconds * 1000; toldMs += 7000)
-        parts.outlasted(KIND, { fromMs: toldMs, toMs: toldMs + 7000 }, START_MS);
+      let countedMs = 0;
+      for (; countedMs + 7000 < seconds * 1000; countedMs += 7000)
+        parts.outlasted(KIND, { fromMs: countedMs, toMs: countedMs + 7000 }, START_MS);
       const sample = succeededAt(seconds);
-      parts.learn(KIND, PRIOR, { ...sample, toldMs }, START_MS);
+      parts.learn(KIND, PRIOR, { ...sample, countedMs }, START_MS);
       whole.learn(KIND, PRIOR, sample, START_MS);
     }
     const { counts, ...stored } = JSON.parse(whole.save(KIND).json);

@@ -48,7 +48,7 @@ const POLL_AFTER: Headers = {
 
 const EVENTS = 'text/event-stream';
 /** One event of a stream. */
-const eventOf = (event: object, id: string, description: string, data: z.ZodType) => ({
+const eventSchema = (event: object, id: string, description: string, data: z.ZodType) => ({
   type: 'object',
   properties: {
     event,
@@ -65,13 +65,13 @@ const eventOf = (event: object, id: string, description: string, data: z.ZodType
 
 /** The events of the streams, by operation. */
 const STREAMED: Readonly<Record<string, object>> = {
-  watchVideoTask: eventOf(
+  watchVideoTask: eventSchema(
     { const: 'task' },
     'The `ETag` of the answer',
     'What a query would answer',
     TaskAnswer,
   ),
-  watchEvents: eventOf(
+  watchEvents: eventSchema(
     { enum: [...EVENT_TYPES, 'ready', 'reset'] },
     'The cursor, for `Last-Event-ID`',
     'The event. That of `ready` is empty, and that of `reset` says why',

@@ -5,7 +5,7 @@ import type { Feed } from '../../engine/events/feed.ts';
 import type { Waiting } from '../../engine/stages/waiting.ts';
 import { isTerminal, type Task } from '../../tasks/task.ts';
 import type { Clock } from '../../time/clock.ts';
-import { createReads } from '../reads.ts';
+import { createPendingReads } from '../pendingReads.ts';
 import { etaSeconds, taskView, urlsOf, type ViewParts } from './task.ts';
 
 /** The answer to a query, serialised once for all clients. */
@@ -61,7 +61,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
     perf: { now: monotonic },
   });
   let purgeAt = monotonic() + LINK_FRESH_MS;
-  const reads = createReads();
+  const pending = createPendingReads();
   // Changes are durable before they are published, so a later read returns the new state.
   feed.onChange(({ task }) => forget(task.id));
   feed.onInvalidate(forget);
@@ -70,7 +70,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
   function forget(taskId: string | undefined): void {
     if (taskId === undefined) cache.clear();
     else cache.delete(taskId);
-    reads.outdate(taskId);
+    pending.outdate(taskId);
   }
 
   async function build(task: Task): Promise<Snapshot> {
@@ -91,7 +91,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       },
       body,
       etag: finished ? strongEtag(body) : weakEtag(version, progress?.percent, waiting),
-      retryAfter: finished ? undefined : String(retryAfter(progress?.lookAt, now)),
+      retryAfter: finished ? undefined : String(retryAfter(progress?.queryAgainAt, now)),
       freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
   }
@@ -118,7 +118,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
     async read(taskId) {
       const known = cached(taskId);
       if (known) return known;
-      const read = reads.begin(taskId);
+      const read = pending.begin(taskId);
       // While a task has listeners, changes by other nodes are read and published. Without this one, a change during the read
       // would be missed by a caller that subscribes after it.
       const stop = feed.onTask(taskId, () => undefined);
@@ -132,7 +132,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
         return snapshot;
       } finally {
         stop();
-        reads.end(read);
+        pending.end(read);
       }
     },
   };
@@ -154,6 +154,6 @@ function unpooled(text: string): Buffer {
   return bytes;
 }
 
-function retryAfter(lookAt: number | undefined, now: number): number {
-  return lookAt === undefined ? 1 : etaSeconds(lookAt, now);
+function retryAfter(queryAgainAt: number | undefined, now: number): number {
+  return queryAgainAt === undefined ? 1 : etaSeconds(queryAgainAt, now);
 }

@@ -9,7 +9,7 @@ export interface LiveProgress {
   /** Milliseconds UTC. */
   readonly expectedAt: number | undefined;
   /** When it is worth while to look again, milliseconds UTC. */
-  readonly lookAt?: number | undefined;
+  readonly queryAgainAt?: number | undefined;
 }
 
 /** Progress of unfinished tasks on all nodes. A hint that is kept in memory only. */
@@ -49,12 +49,12 @@ export function shareProgress({
     const batch = [...pending].slice(0, BROADCAST_TASKS);
     for (const [id] of batch) pending.delete(id);
     const tasks = batch.map(
-      ([id, { percent, expectedAt = now, lookAt = now }]) =>
+      ([id, { percent, expectedAt = now, queryAgainAt = now }]) =>
         [
           id,
           percent ?? null,
           Math.max(0, Math.round(expectedAt - now)),
-          Math.max(0, Math.round(lookAt - now)),
+          Math.max(0, Math.round(queryAgainAt - now)),
         ] as const,
     );
     if (tasks.length > 0) cluster.broadcast({ kind: 'progress', tasks });
@@ -78,11 +78,11 @@ export function shareProgress({
   cluster.onMessage((message) => {
     if (message.kind !== 'progress') return;
     const now = clock.now();
-    for (const [id, percent, remainingMs, lookInMs] of message.tasks) {
+    for (const [id, percent, remainingMs, queryAgainInMs] of message.tasks) {
       remember(id, {
         percent: percent ?? undefined,
         expectedAt: now + remainingMs,
-        lookAt: now + (lookInMs ?? remainingMs),
+        queryAgainAt: now + (queryAgainInMs ?? remainingMs),
       });
       feed.progressedRemotely(id);
     }
@@ -118,16 +118,16 @@ export function shareProgress({
 }
 
 /** The progress of a task that this node drives. */
-export const liveOf = ({ progress, expectedAt, lookAt }: ActiveTask): LiveProgress => ({
+export const liveOf = ({ progress, expectedAt, queryAgainAt }: ActiveTask): LiveProgress => ({
   percent: progress,
   expectedAt,
-  lookAt,
+  queryAgainAt,
 });
 
 /** The driver broadcasts only when progress moves. Meanwhile it is worth while to look after a tenth of the time that is left. */
 function stillAhead(told: LiveProgress, now: number): LiveProgress {
-  const { expectedAt = now, lookAt = now } = told;
-  return lookAt > now ? told : { ...told, lookAt: now + Math.max(0, expectedAt - now) / 10 };
+  const { expectedAt = now, queryAgainAt = now } = told;
+  return queryAgainAt > now ? told : { ...told, queryAgainAt: now + Math.max(0, expectedAt - now) / 10 };
 }
 
 /** The larger of two percentages: progress never decreases. */

@@ -44,7 +44,7 @@ export function createPoll(parts: PollParts): Stage {
   function schedule(active: ActiveTask, state: AccountState): void {
     const plan = tracker.plan(active, state);
     const now = clock.now();
-    active.lookAt = now + plan.lookInMs;
+    active.queryAgainAt = now + plan.queryAgainInMs;
     activeTasks.reportProgress(active, active.progress, now + plan.remainingMs);
     active.dueAt ??= later(timers.monotonic(), plan.pollInMs);
   }
@@ -59,7 +59,7 @@ export function createPoll(parts: PollParts): Stage {
     active.pollFailures = 0;
     const times = await workTimes(polled, state.account.provider, clock);
     tracker.answered(active, state, polled, times);
-    const event = eventOf(polled, times);
+    const event = transitionOf(polled, times);
     if (event) await activeTasks.apply(active, event, { retryUntilWritten: true, only: 'running' });
     if (active.task.phase !== 'running' || !activeTasks.drives(active)) return;
     if (timers.monotonic() > active.deadline) return expire(active);
@@ -145,7 +145,7 @@ export function createPoll(parts: PollParts): Stage {
 }
 
 /** What an answer about a job means for its task; undefined if nothing has changed. `times` are those of the answer by this node's clock. */
-function eventOf(answer: Exclude<Answer, { state: 'missing' }>, times: WorkTimes): Event | undefined {
+function transitionOf(answer: Exclude<Answer, { state: 'missing' }>, times: WorkTimes): Event | undefined {
   switch (answer.state) {
     case 'succeeded':
       return { type: 'upstream_succeeded', result: answer.result, ...times };

@@ -29,8 +29,8 @@ export interface AccountTracking {
   batched(answered: number, alone: number): void;
   /** A poll was refused because there were too many. */
   limited(): void;
-  /** A poll has found the end of a job; `isTold`: after a callback. */
-  ended(upstreamId: string, isTold: boolean): void;
+  /** A poll has found the end of a job; `calledBack`: after a callback. */
+  ended(upstreamId: string, calledBack: boolean): void;
   /** A callback about a job that this node does not drive, or whose end it knows. */
   toldAfterwards(upstreamId: string): void;
 }
@@ -178,8 +178,8 @@ export function createAccountTracking(parts: {
       part = Math.max(LEAST_PART, part * LIMITED_PART);
       partAt = timers.monotonic();
     },
-    ended(upstreamId, isTold) {
-      if (isTold) reliability.received();
+    ended(upstreamId, calledBack) {
+      if (calledBack) reliability.received();
       else if (hasCallbacks) {
         awaited.set(
           upstreamId,

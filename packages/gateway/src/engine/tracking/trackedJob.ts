@@ -9,7 +9,7 @@ export interface TrackedJob {
   lastPollAgeMs: number;
   startedAgeMs: number | undefined;
   /** Up to this age the estimator knows that it lasted. Of a job that this node took over, another one has told of the time before. */
-  toldAgeMs: number;
+  countedAgeMs: number;
   /** The last percentage, and the age at which it was first seen. */
   progress: number | undefined;
   progressAgeMs: number;
@@ -22,7 +22,7 @@ export interface TrackedJob {
   /** The upstream asks not to be polled earlier. */
   notBeforeAgeMs: number;
   /** A callback has told that the job may have changed. */
-  isTold: boolean;
+  calledBack: boolean;
   /** What the job adds to the demand for polls of its account; undefined before the first plan. */
   weight: number | undefined;
   /** What the job weighs against others that are due: its weight, or more or less if it waits for long. */
@@ -42,7 +42,7 @@ export const newTrackedJob = (
   // Until an answer says that it waits: most upstreams start a job at once, and many do not tell.
   state: 'running',
   lastPollAgeMs: 0,
-  toldAgeMs: Math.max(0, msBetween(submittedAt, now)),
+  countedAgeMs: Math.max(0, msBetween(submittedAt, now)),
   startedAgeMs,
   progress: undefined,
   progressAgeMs: 0,
@@ -51,7 +51,7 @@ export const newTrackedJob = (
   seen: undefined,
   seenPlaces: undefined,
   notBeforeAgeMs: 0,
-  isTold: false,
+  calledBack: false,
   weight: undefined,
   dueWeight: 0,
   weighedGapMs: 0,
@@ -74,7 +74,7 @@ export function followAnswer(
     job.state === 'queued' && answer.state === 'in_progress' ? (job.lastPollAgeMs + age) / 2 : undefined;
   job.lastPollAgeMs = age;
   // The callback told of something else than the end.
-  job.isTold = false;
+  job.calledBack = false;
   job.notBeforeAgeMs = age + (answer.pollAfterMs ?? 0);
   job.state = answer.state === 'queued' ? 'queued' : 'running';
   job.startedAgeMs = startedAgeMs ?? job.startedAgeMs ?? seenStart;
@@ -119,7 +119,7 @@ const OUTDATED = 1.5;
  * is small, and while others are polled instead, the delay builds up ever faster.
  */
 export function isWeightOutdated(job: TrackedJob | undefined, now: Moment): boolean {
-  if (job?.weight === undefined || job.isTold) return false;
+  if (job?.weight === undefined || job.calledBack) return false;
   return msBetween(job.submittedAt, now) - job.lastPollAgeMs > OUTDATED * job.weighedGapMs;
 }
 
@@ -128,6 +128,6 @@ export function isWeightOutdated(job: TrackedJob | undefined, now: Moment): bool
  * was never planned, which a hint or an operator has asked for.
  */
 export const urgencyOf = (job: TrackedJob | undefined, now: Moment): number =>
-  job?.weight === undefined || job.isTold
+  job?.weight === undefined || job.calledBack
     ? Number.POSITIVE_INFINITY
     : job.dueWeight * (msBetween(job.submittedAt, now) - job.lastPollAgeMs);

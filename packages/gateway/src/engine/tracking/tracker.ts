@@ -21,7 +21,7 @@ export interface Plan {
   /** Half of such jobs have succeeded by then. */
   readonly remainingMs: number;
   /** When it is worth while for a client to look again: hardly any such job has ended before. Never before the poll. */
-  readonly lookInMs: number;
+  readonly queryAgainInMs: number;
 }
 
 /** Decides when the jobs of running tasks are polled, and learns from how they end. */
@@ -102,7 +102,7 @@ export function createTracker(parts: TrackerParts): Tracker {
     return {
       outcome,
       total,
-      toldMs: job.toldAgeMs,
+      countedMs: job.countedAgeMs,
       ...(startedAgeMs === undefined
         ? {}
         : { queueMs: startedAgeMs, renderMs: Math.max(0, total.toMs - startedAgeMs) }),
@@ -140,7 +140,7 @@ export function createTracker(parts: TrackerParts): Tracker {
       return {
         pollInMs,
         remainingMs: remaining.medianMs,
-        lookInMs: Math.max(pollInMs + ANSWER_MS, Math.min(LOOK_MS, remaining.quantile(ENDED_BEFORE))),
+        queryAgainInMs: Math.max(pollInMs + ANSWER_MS, Math.min(LOOK_MS, remaining.quantile(ENDED_BEFORE))),
       };
     },
     weighAgain(active, state) {
@@ -155,13 +155,13 @@ export function createTracker(parts: TrackerParts): Tracker {
       account.polled();
       if (answer.state === 'queued' || answer.state === 'in_progress') {
         followAnswer(job, answer, timers.monotonic(), ageOf(active.task, times.startedAt));
-        const { toldAgeMs: fromMs, lastPollAgeMs: toMs, startedAgeMs: startedMs } = job;
+        const { countedAgeMs: fromMs, lastPollAgeMs: toMs, startedAgeMs: startedMs } = job;
         estimator.outlasted(kindOf(active.task), { fromMs, toMs, startedMs }, clock.now());
-        job.toldAgeMs = toMs;
+        job.countedAgeMs = toMs;
         return;
       }
       const { accountId, upstreamId } = active.task.attempt ?? {};
-      if (accountId !== undefined && upstreamId !== undefined) account.ended(upstreamId, job.isTold);
+      if (accountId !== undefined && upstreamId !== undefined) account.ended(upstreamId, job.calledBack);
       if (answer.state === 'failed' && answer.reason === 'cancelled') return;
       estimator.learn(
         kindOf(active.task),
@@ -172,7 +172,7 @@ export function createTracker(parts: TrackerParts): Tracker {
       parts.learnt();
     },
     told(accountId, upstreamId, active) {
-      if (active) trackedOf(active).isTold = true;
+      if (active) trackedOf(active).calledBack = true;
       else accounts.get(accountId)?.toldAfterwards(upstreamId);
     },
     batched: (state, answered, alone) => accountOf(state).batched(answered, alone),

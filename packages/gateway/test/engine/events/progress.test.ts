@@ -25,16 +25,16 @@ function sharing({ shared = true } = {}) {
     feed,
     timers,
     /** A task that this node drives has this progress. */
-    update(id: string, { percent: progress, expectedAt, lookAt }: LiveProgress) {
+    update(id: string, { percent: progress, expectedAt, queryAgainAt }: LiveProgress) {
       const task = aTask({ id });
-      active.set(id, { ...newActiveTask(task, timers.monotonic()), progress, expectedAt, lookAt });
+      active.set(id, { ...newActiveTask(task, timers.monotonic()), progress, expectedAt, queryAgainAt });
       feed.publish({ task, transition: false });
     },
     /** The task has ended, or another node drives it. */
     release: (id: string) => active.delete(id),
     pass: (ms: number) => timers.moveTo(timers.trueTime() + ms),
-    hear: (id: string, percent: number | null, remainingMs = 1000, lookInMs = remainingMs) =>
-      cluster.hear({ kind: 'progress', tasks: [[id, percent, remainingMs, lookInMs]] }),
+    hear: (id: string, percent: number | null, remainingMs = 1000, queryAgainInMs = remainingMs) =>
+      cluster.hear({ kind: 'progress', tasks: [[id, percent, remainingMs, queryAgainInMs]] }),
   };
 }
 
@@ -56,11 +56,11 @@ describe('progress that is sent to other nodes', () => {
   it('waits for half a second, and then only the latest of each task is sent', () => {
     const { update, cluster, timers, pass } = sharing();
     const in10s = timers.now() + 10_000;
-    update('one', { percent: 10, expectedAt: in10s, lookAt: in10s - 8000 });
+    update('one', { percent: 10, expectedAt: in10s, queryAgainAt: in10s - 8000 });
     update('two', { percent: undefined, expectedAt: undefined });
     pass(499);
     expect(cluster.told).toEqual([]);
-    update('one', { percent: 20, expectedAt: in10s, lookAt: in10s - 8000 });
+    update('one', { percent: 20, expectedAt: in10s, queryAgainAt: in10s - 8000 });
     pass(1);
     expect(cluster.told).toEqual([
       {
@@ -115,7 +115,7 @@ describe('progress from other nodes', () => {
     timers.setWallClock(3_600_000);
     hear('one', 40, 7000, 500);
     const expectedAt = timers.now() + 7000;
-    expect(progress.of('one')).toEqual({ percent: 40, expectedAt, lookAt: timers.now() + 500 });
+    expect(progress.of('one')).toEqual({ percent: 40, expectedAt, queryAgainAt: timers.now() + 500 });
     expect(progress.of('two')).toBeUndefined();
   });
 
@@ -123,9 +123,9 @@ describe('progress from other nodes', () => {
     const { progress, timers, hear, pass } = sharing();
     hear('one', 40, 7000, 500);
     pass(2000);
-    expect(progress.of('one')?.lookAt).toBe(timers.now() + 500);
+    expect(progress.of('one')?.queryAgainAt).toBe(timers.now() + 500);
     pass(10_000);
-    expect(progress.of('one')?.lookAt).toBe(timers.now());
+    expect(progress.of('one')?.queryAgainAt).toBe(timers.now());
   });
 
   it('never falls, even if the task moves to another node', () => {

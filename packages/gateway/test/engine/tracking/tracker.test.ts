@@ -180,12 +180,12 @@ describe('what a client is told', () => {
     const first = world.plan(active);
     expect(first.remainingMs).toBeGreaterThan(120 * SECOND);
     expect(first.remainingMs).toBeLessThan(180 * SECOND);
-    expect(first.lookInMs).toBe(15 * SECOND);
+    expect(first.queryAgainInMs).toBe(15 * SECOND);
     world.pass(150 * SECOND);
     world.answer(active, { ...WORKING, pollAfterMs: 60 * SECOND });
     const late = world.plan(active);
     expect(late.pollInMs).toBe(60 * SECOND);
-    expect(late.lookInMs).toBeGreaterThan(60 * SECOND);
+    expect(late.queryAgainInMs).toBeGreaterThan(60 * SECOND);
   });
 
   it('is learnt from the jobs that have ended: the catalogue said two and a half times as long', () => {

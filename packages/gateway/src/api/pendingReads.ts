@@ -1,20 +1,20 @@
 /** A read in progress. */
-interface Read {
+interface PendingRead {
   readonly taskId: string;
   /** False once its result may be outdated. */
   current: boolean;
 }
 
 /** Tracks reads in progress, so that a result that became outdated in the meantime is not cached. */
-interface Reads {
-  begin(taskId: string): Read;
-  end(read: Read): void;
+interface PendingReads {
+  begin(taskId: string): PendingRead;
+  end(read: PendingRead): void;
   /** Marks the reads of a task as outdated, or those of every task if there is no id. */
   outdate(taskId: string | undefined): void;
 }
 
-export function createReads(): Reads {
-  const underWay = new Map<string, Set<Read>>();
+export function createPendingReads(): PendingReads {
+  const underWay = new Map<string, Set<PendingRead>>();
 
   return {
     begin(taskId) {
