@@ -4,15 +4,16 @@ import type { FastifyRequest } from 'fastify';
 import type { App } from '../context.ts';
 import { type FormPart, invalidForm, partsOf } from './formParts.ts';
 import { PLAIN_BYTES } from './json.ts';
-import type { BodySink, ReceiveBody } from './receive.ts';
+import type { BodyFacts, BodySink, ReceiveBody } from './receive.ts';
 import { tooLarge, tooMuchText } from './scanner.ts';
 
-/** A file in a form, as the data URL that requests carry media in. What it is shows in its bytes, whatever type was declared. */
+/** A file in a form, in the form that requests carry media in. What it is shows in its bytes, whatever type was declared. */
 export class Upload {
-  readonly dataUrl: string;
+  /** Without the beginning of a data URL, with which the text would be copied. */
+  readonly base64: string;
 
   constructor(bytes: Buffer) {
-    this.dataUrl = `data:application/octet-stream;base64,${bytes.toString('base64')}`;
+    this.base64 = bytes.toString('base64');
   }
 }
 
@@ -22,24 +23,28 @@ export class Upload {
  */
 export function useForms(scope: App, receive: ReceiveBody): void {
   scope.addContentTypeParser('multipart/form-data', async (request: FastifyRequest, payload: Readable) => {
-    const body = await receive(request, payload, ({ limit }) => createCollector(limit));
+    const body = await receive(request, payload, createCollector);
     return readForm(body.bytes(), request.headers['content-type'] ?? '');
   });
 }
 
-function createCollector(limit: number): BodySink & { bytes(): Buffer } {
+/** A body is in memory once if its length is announced, and twice otherwise. */
+function createCollector({ limit, announced }: BodyFacts): BodySink & { bytes(): Buffer } {
+  // The operating system commits memory only when it is written to.
+  const whole = announced === undefined ? undefined : Buffer.allocUnsafeSlow(announced);
   const chunks: Buffer[] = [];
   let length = 0;
   return {
     write(chunk) {
+      if (length + chunk.length > limit) throw tooLarge(limit);
+      if (whole) chunk.copy(whole, length);
+      else chunks.push(chunk);
       length += chunk.length;
-      if (length > limit) throw tooLarge(limit);
-      chunks.push(chunk);
     },
     get length() {
       return length;
     },
-    bytes: () => Buffer.concat(chunks),
+    bytes: () => whole?.subarray(0, length) ?? Buffer.concat(chunks),
   };
 }
 

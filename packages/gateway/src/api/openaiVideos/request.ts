@@ -111,7 +111,7 @@ function creation(fields: Fields, models: ModelLookup): UnifiedBody {
 /** `input_reference`: a file, or an object with a URL (OpenAI's API description, schema ImageRefParam). */
 function imageOf(reference: unknown): string {
   const name = 'input_reference';
-  if (reference instanceof Upload) return reference.dataUrl;
+  if (reference instanceof Upload) return reference.base64;
   const { image_url: url, file_id: file } = isObject(reference) ? readFields(reference, REFERENCE) : {};
   if (file !== undefined && url === undefined) {
     throw unsupported(
@@ -161,7 +161,7 @@ function changed(operation: Operation, source: Source, model: Model): UnifiedBod
   const { videoUrl, references } = model.parameters;
   const role = operation === 'extend' ? 'first_clip' : 'source';
   if (kindOf(references, { type: 'video', role })) {
-    const from = source instanceof Upload ? { data: source.dataUrl } : { video_id: source.id };
+    const from = source instanceof Upload ? { data: source.base64 } : { video_id: source.id };
     return { references: [{ type: 'video', role, ...from }], ...shapeOf(source, model) };
   }
   if (videoUrl?.of !== 'own' || source instanceof Upload) return undefined;

@@ -12,7 +12,7 @@ import type { ProbeVerdict } from '../inspect/probe.job.ts';
 import { contentTypeOf } from '../key.ts';
 import type { MediaStorage } from '../media.ts';
 import { refused } from './bytes.ts';
-import { base64Bytes, decodeBase64, readGivenImage } from './inlineImage.ts';
+import { base64Bytes, decodedPieces, readGivenImage } from './inlineImage.ts';
 import type { InputRow, InputRows } from './rows.ts';
 
 /** A reference that is a video or sound, before it is read. */
@@ -145,14 +145,12 @@ async function send(
   if (!given) throw refused(field, `data must be a data URL or base64 of the ${NOUNS[type]}.`);
   if (given.kind === 'base64') {
     if (base64Bytes(given.base64) > maxBytes) throw tooLarge();
-    const bytes = decodeBase64(given.base64);
-    if (!bytes) {
-      throw refused(
+    const invalid = () =>
+      refused(
         field,
         'data is not valid base64; send the standard alphabet with padding, without line breaks.',
       );
-    }
-    return take(Readable.from([bytes]));
+    return take(Readable.from(decodedPieces(given.base64, invalid)));
   }
   try {
     const { status } = await guardedFetch(given.url, {

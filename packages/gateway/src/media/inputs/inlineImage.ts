@@ -32,3 +32,17 @@ export function decodeBase64(base64: string): Buffer | undefined {
   // Node skips invalid characters, so the result is then shorter than the text implies.
   return base64.length % 4 === 0 && bytes.length === base64Bytes(base64) ? bytes : undefined;
 }
+
+/** Characters of base64 that are decoded at a time; a multiple of four. */
+const PIECE = 2 ** 20;
+
+/** Decodes strict base64 piece by piece, so that the whole is in memory only as text. Throws what `invalid` returns if it is anything else. */
+export function* decodedPieces(base64: string, invalid: () => Error): Generator<Buffer> {
+  for (let at = 0; at < base64.length; at += PIECE) {
+    const piece = base64.slice(at, at + PIECE);
+    const bytes = decodeBase64(piece);
+    // Padding is at the end of the whole.
+    if (!bytes || (at + PIECE < base64.length && piece.endsWith('='))) throw invalid();
+    yield bytes;
+  }
+}

@@ -62,7 +62,7 @@ describe('a change of a video', () => {
     expect(checkRequest(await other.body, catalogue).model.id).toBe('seedance-2.5');
     const file = asked('edit', 'onetake-preview', { model: 'seedance-2.5', video: VIDEO });
     const { draft } = checkRequest(await file.body, catalogue);
-    expect(draft.references?.[0]?.from).toEqual({ given: VIDEO.dataUrl });
+    expect(draft.references?.[0]?.from).toEqual({ given: VIDEO.base64 });
     const sora = asked('edit', 'sora-2', { model: 'sora-2', video: VIDEO });
     await expect(sora.body).rejects.toThrow('sora-2 cannot edit an uploaded video');
   });

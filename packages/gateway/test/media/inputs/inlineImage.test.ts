@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { base64Bytes, decodeBase64, readGivenImage } from '../../../src/media/inputs/inlineImage.ts';
+import {
+  base64Bytes,
+  decodeBase64,
+  decodedPieces,
+  readGivenImage,
+} from '../../../src/media/inputs/inlineImage.ts';
 
 const PARAMETERS = `data:image/png;${'x'.repeat(233)}`;
 
@@ -53,5 +58,28 @@ describe('base64', () => {
 
   it.each(['AAA', 'AA', 'AAAA AAAA', 'AAAA\n', 'AA=A', 'AAA!', 'A===', 'AAAA=='])('is not %j', (text) => {
     expect(decodeBase64(text)).toBeUndefined();
+  });
+});
+
+describe('a large base64 text', () => {
+  const bytes = Buffer.from(Array.from({ length: 2 ** 21 }, (_, index) => index % 251));
+  const text = bytes.toString('base64');
+  const decoded = (base64: string) => [...decodedPieces(base64, () => new Error('no base64'))];
+
+  it('is decoded in pieces that are much smaller', () => {
+    const pieces = decoded(text);
+    expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(2 ** 20);
+  });
+
+  it('is refused wherever it is not strict', () => {
+    const at = 2 ** 20;
+    for (const wrong of [
+      `${text.slice(0, at - 4)}AA==${text.slice(at)}`,
+      `${text.slice(0, at)}\n${text.slice(at)}`,
+      `${text.slice(0, -4)}A`,
+      `${text}=`,
+    ])
+      expect(() => decoded(wrong)).toThrow('no base64');
   });
 });
