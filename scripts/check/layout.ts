@@ -19,7 +19,10 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/api\/http\/(?:base64|hangUp)\.ts$/,
     why: 'about HTTP alone, and the route that uses it is long',
   },
-  { files: /\/api\/reads\.ts$/, why: 'what every read of a task goes through, whichever route comes next' },
+  {
+    files: /\/api\/pendingReads\.ts$/,
+    why: 'what every read of a task goes through, whichever route comes next',
+  },
   { files: /\/cli\/migrate\.ts$/, why: 'a file per subcommand' },
   {
     files: /\/cluster\/postgres\/(?:databaseClock|livingNodes)\.ts$/,
