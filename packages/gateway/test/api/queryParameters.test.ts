@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => t.end());
 
 /** Whose query the provider chooses. */
-const FREE = ['/callbacks/{account}'];
+const FREE = ['/callbacks/{account}', '/media/{file}'];
 
 /** Every call of the document and its query parameters; and calls that are not in it. */
 function calls() {

@@ -11,6 +11,8 @@ export function linkRoutes(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/media/:file',
+    // Services that pass links on add parameters of their own to them.
+    config: { takesAnyQuery: true },
     schema: {
       operationId: 'getMedia',
       summary: 'A signed link',

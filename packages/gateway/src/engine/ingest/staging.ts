@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { BadVerdict, VideoProblem } from '../../media/inspect/probe.job.ts';
 import type { MediaWrite, Probe } from '../../media/media.ts';
 import { isMachineTrouble } from '../../net/machineTrouble.ts';
-import { NotResumable, type OpenedResult } from '../../providers/provider.ts';
+import { NotResumable, type OpenedResult, SendRefused } from '../../providers/provider.ts';
 import { CONTENT_CREDENTIALS } from '../../tasks/task.ts';
 import type { EngineParts } from '../parts.ts';
 
@@ -245,6 +245,9 @@ async function* fromUpstream(stream: Readable): AsyncGenerator<Buffer> {
 }
 
 const upstreamFault = (error: unknown): unknown =>
-  error instanceof NoAccount || error instanceof TooLarge || isMachineTrouble(error)
+  error instanceof NoAccount ||
+  error instanceof TooLarge ||
+  error instanceof SendRefused ||
+  isMachineTrouble(error)
     ? error
     : new FetchFailed(error);

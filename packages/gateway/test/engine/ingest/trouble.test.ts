@@ -6,6 +6,7 @@ import type { EngineParts } from '../../../src/engine/parts.ts';
 import { probeVideo, withPosterFile } from '../../../src/media/inspect/video.ts';
 import type { MediaWrite } from '../../../src/media/media.ts';
 import { createNativePool, type NativePool, type RunOptions } from '../../../src/native/pool.ts';
+import { SendRefused } from '../../../src/providers/provider.ts';
 import { OnetakeError } from '../../../src/tasks/errors.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
@@ -116,8 +117,11 @@ describe('problems of this gateway lose no video, however long they last and wha
     expect(task.error).toBeUndefined();
   });
 
-  it('no descriptors for a connection', async () => {
-    const fail = failing(TIMES, system('EMFILE'));
+  it.each<[string, () => Error]>([
+    ['no descriptors for a connection', system('EMFILE')],
+    ['a lease that is lost: nothing is sent until it is back', () => new SendRefused()],
+  ])('%s', async (_what, error) => {
+    const fail = failing(4 * TIMES, error);
     const world = await createWorld({
       behaviour: () => ({ resultExpiresAt: START_OF_TIME }),
       provider: (provider) => ({
