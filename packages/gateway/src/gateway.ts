@@ -318,16 +318,11 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   address = await listen(server, config);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
 
-  // Created last, when nothing can fail any more before it is shown.
-  const firstKey =
-    (await keys.list()).length > 0
-      ? undefined
-      : (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
-
   return {
     address,
     publicUrl: publicUrl(),
-    firstKey,
+    // Created last, when nothing can fail any more before it is shown.
+    firstKey: await createFirstKey(keys, log),
     reload: parts.reload,
     async close() {
       log.info(
@@ -338,6 +333,20 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       log.info({ event: 'gateway.stopped' }, 'stopped');
     },
   };
+}
+
+/** Undefined if there are keys. A gateway that serves does not stop because its database is away just now. */
+async function createFirstKey(keys: OpenedParts['keys'], log: Log): Promise<string | undefined> {
+  try {
+    if ((await keys.list()).length > 0) return undefined;
+    return (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
+  } catch (err) {
+    log.warn(
+      { event: 'keys.first_unknown', err },
+      'cannot tell whether there is an API key; if there is none, make one with `onetake keys create --name first --admin`',
+    );
+    return undefined;
+  }
 }
 
 /** Fetches what callers give links to. */

@@ -34,6 +34,7 @@ export const LOG_EVENTS = {
   'gateway.listening': 'The gateway serves.',
   'gateway.not_ready': '`/readyz` fails; `part` says why.',
   'gateway.stopped': 'The gateway has stopped.',
+  'keys.first_unknown': 'Cannot tell whether there is an API key already, so none is made.',
   'lease.acquire_failed': 'Cannot join the cluster; retrying.',
   'lease.acquired': 'The node joined the cluster, under the name in `node`.',
   'lease.lost': 'The node lost its lease and drives nothing until it has joined again.',

@@ -2,8 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { migratePostgres } from '../../src/store/postgres/migrations.ts';
 import { startTestGateway } from '../support/gateway.ts';
-import { freshDatabase } from '../support/servers/database.ts';
+import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 /** A port in use. */
@@ -33,6 +34,20 @@ it.each<[string, () => Promise<Record<string, string>>, object]>([
   const t = await startTestGateway({}, { dataDir });
   onTestFinished(() => t.end());
   expect((await t.json('/readyz')).body.status).toBe('ready');
+});
+
+it('a node that serves goes on if it cannot tell any more whether there is a key', async () => {
+  const url = await freshDatabase();
+  await migratePostgres(url);
+  const client = await connect(url);
+  // Keys can be written, and not be read.
+  await client.query('alter table keys rename to all_keys');
+  await client.query('create view keys as select * from all_keys where 1 / (length(id) - length(id)) = 1');
+  const t = await startTestGateway({ ONETAKE_DATABASE_URL: url });
+  onTestFinished(() => t.end());
+  expect(t.gateway.firstKey).toBeUndefined();
+  expect(t.log.join('')).toContain('keys.first_unknown');
+  expect((await fetch(`${t.gateway.address}/healthz`)).status).toBe(200);
 });
 
 it.each<[string, string, RegExp]>([
