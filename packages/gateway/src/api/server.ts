@@ -179,7 +179,8 @@ function encoded(reply: FastifyReply): OnetakeError {
   return new OnetakeError('unsupported_media_type', 415, message);
 }
 
-const isOfTheApi = (path: string): boolean => path.startsWith('/v1/');
+/** What needs a key, which is checked before the body is read. */
+const isOfTheApi = (path: string): boolean => path.startsWith('/v1/') || /^\/mcp(?:[/?]|$)/.test(path);
 
 /** Only the path may be logged or repeated: query strings contain signatures and callers' text. */
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? url;

@@ -76,10 +76,15 @@ export function trackUnused(server: HttpServer): ReadonlySet<Socket> {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
   });
+  /** By connection: a client may send requests without waiting for the answers. */
+  const open = new WeakMap<Socket, number>();
   server.on('request', ({ socket }, response) => {
     unused.delete(socket);
+    open.set(socket, (open.get(socket) ?? 0) + 1);
     response.once('close', () => {
-      if (!socket.destroyed) unused.add(socket);
+      const left = (open.get(socket) ?? 1) - 1;
+      open.set(socket, left);
+      if (left === 0 && !socket.destroyed) unused.add(socket);
     });
   });
   return unused;

@@ -20,7 +20,10 @@ const wait = (seconds: number) =>
     .default(seconds)
     .describe('How long to wait for the video, in seconds; 0 answers at once');
 
-const taskId = z.string().describe('As generate_video has answered');
+const taskId = z
+  .string()
+  .regex(/^video_[0-9a-f]{32}$/, 'must be a task_id as generate_video and list_videos answer it')
+  .describe('As generate_video has answered');
 
 /** Further members go to the gateway as they are, which refuses those that the model does not take. */
 const GenerateInput = z.looseObject({
@@ -64,15 +67,15 @@ const ListOutput = z.looseObject({
   next_cursor: z.string().optional(),
 });
 
-/** An MCP server for one client, whose tools call the gateway's API as `call` does. */
-export function createMcpServer(call: CallApi, version: string): McpServer {
+/** An MCP server for one client, whose tools call the gateway's API as `call` does. Tools that wait answer early once `stopping` is aborted. */
+export function createMcpServer(call: CallApi, version: string, stopping?: AbortSignal): McpServer {
   const server = new McpServer(
     { name: 'onetake', title: 'Onetake', version },
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
   modelTool(server, call);
-  generateTool(server, call);
-  taskTools(server, call);
+  generateTool(server, call, stopping);
+  taskTools(server, call, stopping);
   return server;
 }
 
@@ -101,7 +104,7 @@ function modelTool(server: McpServer, call: CallApi): void {
   );
 }
 
-function generateTool(server: McpServer, call: CallApi): void {
+function generateTool(server: McpServer, call: CallApi, stopping: AbortSignal | undefined): void {
   server.registerTool(
     'generate_video',
     {
@@ -125,13 +128,23 @@ function generateTool(server: McpServer, call: CallApi): void {
           body,
           idempotencyKey: key,
         });
-        const task = await waitFor(call, String(submitted.task_id), seconds, context);
-        return taskResult(call, task);
+        const taskId = String(submitted.task_id);
+        try {
+          return await taskResult(call, await waitFor(call, taskId, seconds, { ...context, stopping }));
+        } catch (error) {
+          // It is paid for: without its id, the agent would submit it again.
+          const why = error instanceof Error ? error.message : String(error);
+          const text = `${taskId} was submitted and goes on, but its state cannot be read now (${why}). Do not submit it again; call get_video with this task_id.`;
+          return {
+            content: [{ type: 'text', text }],
+            structuredContent: { task_id: taskId, status: 'queued' },
+          };
+        }
       }),
   );
 }
 
-function taskTools(server: McpServer, call: CallApi): void {
+function taskTools(server: McpServer, call: CallApi, stopping: AbortSignal | undefined): void {
   server.registerTool(
     'get_video',
     {
@@ -143,7 +156,7 @@ function taskTools(server: McpServer, call: CallApi): void {
       annotations: { readOnlyHint: true, openWorldHint: false },
     },
     ({ task_id: id, wait_seconds: seconds }, context) =>
-      answering(async () => taskResult(call, await waitFor(call, id, seconds, context))),
+      answering(async () => taskResult(call, await waitFor(call, id, seconds, { ...context, stopping }))),
   );
 
   server.registerTool(

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { type CallApi, callJson } from './api.ts';
@@ -17,6 +18,8 @@ type TaskOutput = z.output<typeof TaskOutput>;
 
 /** One query is held for so long, so that progress is told that often. Seconds. */
 const SLICE_SECONDS = 5;
+/** Between two queries, so that answers that come at once do not become a busy loop. Milliseconds. */
+const PAUSE_MS = 250;
 
 export const taskPath = (taskId: string): string => `${TASKS}/${encodeURIComponent(taskId)}`;
 
@@ -25,13 +28,13 @@ const isFinished = ({ status }: Pick<TaskOutput, 'status'>): boolean =>
 
 /**
  * Queries a task until it has finished, for `seconds` at most, and tells the client of its progress if it wants to know. A client that
- * cancels the call stops the waiting, and not the task.
+ * cancels the call stops the waiting, and not the task; so does `stopping`, of a gateway that stops.
  */
 export async function waitFor(
   call: CallApi,
   taskId: string,
   seconds: number,
-  { mcpReq }: ServerContext,
+  { mcpReq, stopping }: Pick<ServerContext, 'mcpReq'> & { readonly stopping?: AbortSignal | undefined },
 ): Promise<TaskOutput> {
   const until = performance.now() + seconds * 1000;
   for (;;) {
@@ -39,8 +42,9 @@ export async function waitFor(
     const wait = Math.max(0, Math.min(SLICE_SECONDS, left));
     const path = `${taskPath(taskId)}${wait > 0 ? `?wait=${wait}` : ''}`;
     const task = TaskOutput.parse(await callJson(call, { method: 'GET', path, signal: mcpReq.signal }));
-    if (isFinished(task) || left <= 0) return task;
+    if (isFinished(task) || left <= 0 || stopping?.aborted) return task;
     await tellProgress(mcpReq, task);
+    await pause(PAUSE_MS);
   }
 }
 

@@ -55,7 +55,7 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
   const running = new Set<Promise<unknown>>();
   const counts = { delivered: 0, failed: 0, dead: 0 };
   let stopped = false;
-  let looking = false;
+  let looking: Promise<void> | undefined;
   let lookAgain = false;
   let cancelFallback: () => void = () => undefined;
   let unsubscribe: () => void = () => undefined;
@@ -63,8 +63,13 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
   /** Takes what is due and begins to send it, until nothing more is due or there is no room. */
   async function look(): Promise<void> {
     lookAgain = true;
-    if (looking) return;
-    looking = true;
+    looking ??= claimAll().finally(() => {
+      looking = undefined;
+    });
+    await looking;
+  }
+
+  async function claimAll(): Promise<void> {
     try {
       while (lookAgain && !stopped) {
         lookAgain = false;
@@ -76,8 +81,6 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
       }
     } catch (err) {
       log.warn({ event: 'webhook.store_failed', err }, 'cannot read which webhooks are due; retrying');
-    } finally {
-      looking = false;
     }
   }
 
@@ -155,6 +158,8 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
       unsubscribe();
       cancelFallback();
       const giveUp = setTimeout(() => stopping.abort(), PATIENCE_MS);
+      // What is being claimed is sent, too: until its lease ends, no other node would.
+      await looking;
       await Promise.allSettled(running);
       clearTimeout(giveUp);
     },

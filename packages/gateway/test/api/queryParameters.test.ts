@@ -9,8 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => t.end());
 
-/** Whose query the provider chooses. */
-const FREE = ['/callbacks/{account}', '/media/{file}'];
+/** Whose query the provider, a service that passes a link on, or a probe chooses. */
+const FREE = ['/callbacks/{account}', '/media/{file}', '/healthz', '/readyz'];
 
 /** Every call of the document and its query parameters; and calls that are not in it. */
 function calls() {

@@ -1,6 +1,9 @@
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, InMemoryTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { CallApi } from '../../src/mcp/api.ts';
+import { createMcpServer } from '../../src/mcp/server.ts';
 import { KEY, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { CLI } from '../support/processes/commandLine.ts';
 
@@ -20,6 +23,7 @@ const WAYS: Ways = {
       env: { ONETAKE_API_KEY: key },
     }),
 };
+const ID = `video_${'0'.repeat(32)}`;
 /** 2025's handshake, and 2026-07-28 without one. */
 const ERAS = ['legacy', 'auto'] as const;
 
@@ -160,6 +164,18 @@ describe('/mcp', () => {
     expect((await post(t, {})).status).toBe(200);
   });
 
+  it('answers a call that waits when the gateway stops, which holds nothing up', async () => {
+    const t = await startTestGateway();
+    const client = await connected(t, '/mcp');
+    const arguments_ = { ...QUICK, duration: 20, resolution: '1080p' };
+    const waiting = client.callTool({ name: 'generate_video', arguments: arguments_ });
+    while ((await t.json('/v1/video/generations')).body.data.length === 0) await sleep(20);
+    await t.end();
+    const answer = await waiting;
+    expect(answer.structuredContent).toMatchObject({ task_id: expect.stringMatching(/^video_/) });
+    expect(answer.content).toEqual([{ type: 'text', text: expect.stringMatching(/call get_video/) }]);
+  });
+
   it('is not for the pages of other sites', async () => {
     const t = await started();
     expect((await post(t, { origin: 'https://evil.example' })).status).toBe(403);
@@ -179,5 +195,31 @@ describe('/mcp', () => {
     expect((await other.callTool({ name: 'get_video', arguments: { task_id: id } })).isError).toBe(true);
     const { structuredContent } = await other.callTool({ name: 'list_videos', arguments: {} });
     expect(structuredContent).toMatchObject({ data: [] });
+  });
+});
+
+describe('a video that was submitted', () => {
+  it('is named although its state cannot be read, so that it is not paid for twice', async () => {
+    const call: CallApi = async ({ method }) => {
+      if (method === 'GET') throw new Error('the connection broke');
+      return {
+        status: 200,
+        contentType: 'application/json',
+        bytes: Buffer.from(JSON.stringify({ task_id: ID })),
+      };
+    };
+    const [mine, theirs] = InMemoryTransport.createLinkedPair();
+    await createMcpServer(call, '1').connect(theirs);
+    const client = new Client({ name: 'test', version: '1.0.0' });
+    await client.connect(mine);
+    onTestFinished(() => client.close());
+    const answer = await client.callTool({ name: 'generate_video', arguments: { model: 'm', prompt: 'p' } });
+    expect(answer).toMatchObject({
+      structuredContent: { task_id: ID },
+      content: [
+        { type: 'text', text: expect.stringMatching(/the connection broke.*Do not submit it again/) },
+      ],
+    });
+    expect(answer.isError).toBeFalsy();
   });
 });

@@ -13,6 +13,7 @@ export function healthRoutes(app: App, context: ApiContext): void {
   app.get(
     '/healthz',
     {
+      config: { takesAnyQuery: true },
       schema: {
         operationId: 'healthz',
         summary: 'The process is alive',
@@ -29,6 +30,7 @@ export function healthRoutes(app: App, context: ApiContext): void {
   app.get(
     '/readyz',
     {
+      config: { takesAnyQuery: true },
       schema: {
         operationId: 'readyz',
         summary: 'The gateway can accept tasks',

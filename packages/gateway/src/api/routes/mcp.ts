@@ -13,7 +13,9 @@ import { hangUpSignal } from '../http/hangUp.ts';
  * so that everything that they check holds for agents too.
  */
 export function mcpRoute(app: App, context: ApiContext): void {
-  const { keyring, settings, log } = context;
+  const { draining, settings, log } = context;
+  const stopping = new AbortController();
+  draining.onRelease(() => stopping.abort());
 
   app.route({
     method: ['GET', 'POST', 'DELETE'],
@@ -23,9 +25,10 @@ export function mcpRoute(app: App, context: ApiContext): void {
     handler: async (request, reply) => {
       refuseOtherSites(request, settings.publicUrl);
       const { authorization = '' } = request.headers;
-      await keyring.authenticate(request.headers.authorization);
       const call = callOf(app, authorization);
-      const handler = createMcpHandler(() => createMcpServer(call, settings.version), {
+      const handler = createMcpHandler(() => createMcpServer(call, settings.version, stopping.signal), {
+        // Nothing here changes that a client could subscribe to.
+        maxSubscriptions: 0,
         onerror: (err) => log.debug({ event: 'mcp.failed', err }, 'an MCP request failed'),
       });
       const answer = await handler.fetch(webRequest(request, hangUpSignal(reply)), {
@@ -55,14 +58,14 @@ const callOf =
   };
 
 /** The body is given beside it, because it was read already. */
-function webRequest({ method, url, headers, host }: FastifyRequest, signal: AbortSignal): Request {
+function webRequest({ method, url, headers }: FastifyRequest, signal: AbortSignal): Request {
   const given = Object.entries(headers).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, String(value)] satisfies [string, string]],
   );
-  return new Request(new URL(url, `http://${host}`), { method, headers: new Headers(given), signal });
+  return new Request(new URL(url, 'http://gateway'), { method, headers: new Headers(given), signal });
 }
 
-/** The protocol demands it of servers on the user's own machine: a page of another site must not talk to them. */
+/** The protocol demands it: a page of another site must not talk to a server on the user's own machine. The key protects what this does not. */
 function refuseOtherSites(
   { headers: { origin }, host }: FastifyRequest,
   publicUrl: string | undefined,
