@@ -31,6 +31,7 @@ async function checkout() {
   await write('package.json', { ...manifest, scripts: { test: 'one' } });
   await write('package-lock.json', { packages: { '': manifest, ...packages, ...elsewhere } });
   await write('node_modules/.package-lock.json', { packages });
+  for (const folder of Object.keys(packages)) await write(`${folder}/package.json`, packages[folder]);
   const node = process.platform === 'win32' ? 'node.exe' : 'node';
   await mkdir(path.join(root, 'node_modules/node/bin'), { recursive: true });
   await symlink(process.execPath, path.join(root, 'node_modules/node/bin', node));

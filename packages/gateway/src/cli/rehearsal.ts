@@ -62,6 +62,7 @@ export async function rehearse(file: ProviderFile, log: Log): Promise<Rehearsal>
       upstream,
       jobOf: (body: unknown) => jobOf(file, body),
       uploadAnswers: (job: Job) => uploadAnswers(file, job),
+      made: [],
       setTime(now: number) {
         time = now;
       },

@@ -5,6 +5,7 @@ import {
   type Answer,
   type Handle,
   type Job,
+  type MadeJob,
   type Provider,
   type UnknownSubmission,
   UpstreamError,
@@ -32,6 +33,8 @@ interface Replay {
   readonly jobOf: (body: unknown) => Job;
   /** What the uploads before its submission are answered with. */
   readonly uploadAnswers: (job: Job) => readonly RecordedAnswer[];
+  /** The jobs that earlier examples have submitted, the latest first. This one adds its own. */
+  readonly made: MadeJob[];
   /** Sets the time, as which the answers are dated. Milliseconds UTC. */
   readonly setTime: (now: number) => void;
 }
@@ -63,12 +66,13 @@ export async function replay(example: Example, parts: Replay): Promise<string[]>
 }
 
 /** Throws if the file cannot do it, or its body is not taken. */
-function actionOf(example: Example, { provider, jobOf, setTime }: Replay): () => Promise<Outcome> {
+function actionOf(example: Example, { provider, jobOf, setTime, made }: Replay): () => Promise<Outcome> {
   const { submit, poll, many, cancel, find, sent_at: sentAt } = example;
   if (submit) {
     const job = jobOf(submit);
     return async () => {
       const { upstreamId: id, state } = await provider.submit(job, { signal: soon(), maySend: () => true });
+      made.unshift({ ...job, upstreamId: id });
       return { id, state };
     };
   }
@@ -76,7 +80,7 @@ function actionOf(example: Example, { provider, jobOf, setTime }: Replay): () =>
     if (!provider.find) throw new Error('the file has no find');
     const sent = sentAt === undefined ? Date.now() : Date.parse(sentAt);
     setTime(sent + LATER_MS);
-    const lost = lostSubmission(jobOf(find), sent);
+    const lost = lostSubmission(jobOf(find), sent, made);
     return async () => found(await provider.find?.(lost, soon()));
   }
   if (many) {
@@ -102,12 +106,13 @@ const handleOf = (id: unknown): Handle => ({
   intendedAt: 0,
 });
 
-const lostSubmission = (job: Job, sentAt: number): UnknownSubmission => ({
+const lostSubmission = (job: Job, sentAt: number, made: readonly MadeJob[]): UnknownSubmission => ({
   ...job,
   intendedAt: sentAt,
   intendedThereAt: sentAt,
   sinceGivenUp: () => LATER_MS,
   isKnown: async () => false,
+  earlier: async () => made,
 });
 
 const answered = (answer: Answer): Outcome =>
