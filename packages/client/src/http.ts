@@ -75,9 +75,10 @@ export function createHttp(options: HttpOptions, timing: Timing): Http {
     } catch (error) {
       if (link.signal.aborted) throw link.signal.reason;
       if (error instanceof ApiError || error instanceof ConnectionError) throw error;
-      throw new ConnectionError(`${url.origin} could not be reached, or the connection broke.`, {
-        cause: error,
-      });
+      throw new ConnectionError(
+        `${url.origin} could not be reached, or the connection broke (${reasonOf(error)}).`,
+        { cause: error },
+      );
     }
   }
 
@@ -125,7 +126,15 @@ export function createHttp(options: HttpOptions, timing: Timing): Http {
   };
 }
 
+/** The code of the first cause, such as `ECONNREFUSED`; where the platform has none, its message. */
+function reasonOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if ('code' in at && typeof at.code === 'string') return at.code;
+  return error instanceof Error ? error.message : String(error);
+}
+
 function baseOf(given: string | URL): URL {
+  if (given === undefined) throw new TypeError('baseUrl is missing: it is spelled baseUrl.');
   let base: URL;
   try {
     base = new URL(given);

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
+import { z } from 'zod';
+import { nearest } from '../catalogue/validate/nearest.ts';
 import { logOf } from '../observability/requestLog.ts';
 import { UpstreamError } from '../providers/provider.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
@@ -47,7 +48,7 @@ export function errorAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): z.output<typeof ErrorAnswer> {
-  const known = toOnetakeError(error, request.routeOptions.bodyLimit);
+  const known = toOnetakeError(error, request);
   const { code: reason, status, message, details } = known;
   if (status >= 500) {
     // An error without a hidden cause is an expected condition, such as a model without an account or a gateway that is stopping.
@@ -81,7 +82,7 @@ export const errorBody = (
   },
 });
 
-function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
+function toOnetakeError(error: unknown, { routeOptions }: FastifyRequest): OnetakeError {
   if (error instanceof OnetakeError) return error;
   if (error instanceof UpstreamError) {
     return new OnetakeError(
@@ -98,7 +99,8 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
     const unknown = /^Unrecognized keys?: "([^"]+)"/.exec(first?.message ?? '')?.[1];
     if (unknown !== undefined) {
       const name = [param, unknown].filter(Boolean).join('.');
-      return invalidRequest(`${name} is not known here; check its spelling, or leave it out.`, name);
+      const advice = adviceOn(name, param ? [] : fieldsOf(routeOptions.schema?.body));
+      return invalidRequest(`${name} is not known here; ${advice}, or leave it out.`, name);
     }
     const where = param || 'The request';
     return new OnetakeError('invalid_request', 400, `${where} is not valid: ${inWords(first?.message)}.`, {
@@ -106,7 +108,7 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
     });
   }
   const { code, statusCode } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(bodyLimit);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(routeOptions.bodyLimit);
   const framework = code === undefined ? undefined : FRAMEWORK_ERRORS[code];
   if (framework) return new OnetakeError(framework.reason, framework.status, framework.message);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500 && error instanceof Error) {
@@ -119,6 +121,17 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
     {},
     error,
   );
+}
+
+/** The names that a body may have. */
+const fieldsOf = (schema: unknown): string[] =>
+  schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+
+/** What to do about a name that is not one of them. */
+function adviceOn(name: string, fields: readonly string[]): string {
+  const [guess] = nearest(name, fields, 1);
+  if (guess !== undefined) return `did you mean ${guess}? Correct it`;
+  return fields.length === 0 ? 'check its spelling' : `these are: ${fields.join(', ')}. Correct it`;
 }
 
 /** Rewrites a message of the schema library, such as `Too big: expected number to be <=60`, as plain English. */

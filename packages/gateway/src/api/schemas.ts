@@ -15,8 +15,9 @@ const taskId = z
   .describe('`video_` and 32 hex digits, as the submit answered')
   .meta({ examples: ['video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f'] });
 /** A number in a query. A value that is none is answered with what is allowed. */
-export function queryNumber({ min, max, example, whole = false }: QueryNumber) {
-  const error = `expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}, such as ${example}`;
+export function queryNumber({ min, max, example, whole = false, hint }: QueryNumber) {
+  const expected = `expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}, such as ${example}`;
+  const error = hint === undefined ? expected : `${expected}; ${hint}`;
   const number = z.number({ error }).min(min, { error }).max(max, { error });
   // Not `z.coerce`, for which an empty text is 0.
   const read = (text: unknown) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text);
@@ -28,6 +29,8 @@ interface QueryNumber {
   readonly max: number;
   readonly example: number;
   readonly whole?: boolean;
+  /** What to do instead of giving a number beyond the limits. */
+  readonly hint?: string;
 }
 
 /** A text in a query, which a caller is told an example of if it is missing or empty. */

@@ -10,7 +10,7 @@ const MAX_WAIT_SECONDS = 60;
 
 /** The parameters of a held answer. */
 export const WaitQuery = z.object({
-  wait: queryNumber({ min: 0, max: MAX_WAIT_SECONDS, example: 30 })
+  wait: queryNumber({ min: 0, max: MAX_WAIT_SECONDS, example: 30, hint: 'to wait longer, ask again' })
     .optional()
     .describe(
       'How many seconds to hold the answer until the task has finished. Also as a header: `Prefer: wait=30`, where more than the maximum is shortened to it; `Preference-Applied` says how long',

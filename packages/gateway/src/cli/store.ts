@@ -21,6 +21,8 @@ export function openCommandStore({
   databaseUrl,
   dataDir,
 }: Pick<LocalConfig, 'databaseUrl' | 'dataDir'>): Promise<Store> {
+  if (databaseUrl === undefined && !existsSync(sqlitePath(dataDir)))
+    process.stderr.write(`There is no store in ${resolve(dataDir)} yet; it is created there.\n`);
   if (databaseUrl === undefined) return openSqliteStore({ dir: dataDir, exclusive: false, log: commandLog });
   return openPostgresStore({
     url: databaseUrl,

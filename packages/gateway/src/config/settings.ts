@@ -25,7 +25,11 @@ export interface Setting {
 const setting = <const T extends Setting>(definition: T): T => definition;
 
 const whole = (min: number, max: number) =>
-  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
+  z
+    .string()
+    .regex(/^-?\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
 
 /** An IP address or a host name. A name whose last part is a number is an IPv4 address for every resolver, as for `URL`. */
 const listenHost = z
@@ -336,7 +340,7 @@ export const SETTINGS = {
     default: '',
     list: true,
     description:
-      'Hosts or address ranges, separated by commas, that URLs of callers (images, webhooks) may refer to although they are not public.',
+      'Hosts or address ranges, separated by commas, that URLs of callers (images, webhooks) may lead to although they are not public. A host that only the hosts file or a search domain knows must be listed by its name.',
   }),
   httpProxy: setting({
     env: 'ONETAKE_HTTP_PROXY',

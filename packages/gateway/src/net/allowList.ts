@@ -5,6 +5,8 @@ import ipaddr from 'ipaddr.js';
 export interface AddressPolicy {
   /** Whether a connection to `address` is allowed. `hostname` is the name that resolved to it, or the address itself. */
   allows(hostname: string, address: string): boolean;
+  /** Whether the operator lists this host by its name. */
+  listsName(hostname: string): boolean;
 }
 
 /**
@@ -24,9 +26,11 @@ export function createAddressPolicy(allowHosts: readonly string[]): AddressPolic
       );
   }
 
+  const listsName = (hostname: string): boolean => names.has(canonical(hostname));
   return {
+    listsName,
     allows(hostname, address) {
-      if (isPublicAddress(address) || names.has(canonical(hostname))) return true;
+      if (isPublicAddress(address) || listsName(hostname)) return true;
       const parsed = parseAddress(address);
       // ipaddr.js throws if the addresses are of different kinds.
       return (
@@ -41,6 +45,9 @@ const HOST_NAME = /^(?!\d+(\.\d+)*\.?$)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i;
 
 /** A host name in lower case, without the dot of the root zone at its end. */
 const canonical = (hostname: string): string => hostname.toLowerCase().replace(/\.$/, '');
+
+/** Whether a name means this machine, as RFC 6761 (section 6.3) says of `localhost` and all names below it. */
+export const isLocalhost = (hostname: string): boolean => /^(?:.+\.)?localhost$/.test(canonical(hostname));
 
 /** Azure's metadata and DNS service. Every virtual machine of Azure can reach it, and its address is in a public range. */
 const AZURE_WIRE_SERVER = '168.63.129.16';

@@ -1,9 +1,11 @@
 /** Each text continues "the URL …" and says what to do. None reveals what a name resolved to. */
 const MESSAGES = {
-  bad_url: 'is not an absolute http or https URL without a user name; check it',
+  bad_url:
+    'is not an absolute http or https URL without a user name; check it, also for spaces and control characters',
   bad_port: 'has a port that is not allowed; use 80, 443, or one from 1024 up',
   // A name that is not found and an internal name have the same message, so that internal names cannot be probed.
-  not_public: 'leads to a host without a public address; give one that the internet can reach',
+  not_public:
+    'leads to a host that does not exist or has no public address; give one that the internet can reach (others only if the operator lists them in ONETAKE_ALLOW_PRIVATE_HOSTS)',
   unreachable: 'did not give a valid HTTP answer; check that it works from the internet',
   timed_out: 'did not give its whole answer in time; use a faster host',
   too_many_redirects: 'redirects too often; give the address it leads to in the end',

@@ -2,7 +2,8 @@ import dns from 'node:dns';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import { Agent, type Dispatcher, request } from 'undici';
-import { createAddressPolicy } from './allowList.ts';
+import { createAddressPolicy, isLocalhost } from './allowList.ts';
+import { createCallerLookup } from './callerLookup.ts';
 import { FetchError } from './fetchError.ts';
 import { createGuardedConnector, type Lookup } from './guardedConnect.ts';
 import { createGuardedTunnel, type TunnelOptions } from './guardedTunnel.ts';
@@ -11,7 +12,7 @@ import { createProxyFor, type ProxySettings } from './proxies.ts';
 export interface GuardedFetchOptions {
   /** Non-public host names, addresses and ranges that the operator allows in URLs. */
   readonly allowHosts?: readonly string[];
-  /** Resolves names; default: the system's resolver. Tests replace it. */
+  /** Resolves names; default: `createCallerLookup`. Tests replace it. */
   readonly lookup?: Lookup;
   /** The timeout of a whole fetch, from resolving through redirects to the last byte. Milliseconds. */
   readonly timeoutMs?: number;
@@ -62,13 +63,14 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
  */
 export function createGuardedFetch({
   allowHosts = [],
-  lookup = dns.lookup,
   timeoutMs = TIMEOUT_MS,
   maxRedirects = MAX_REDIRECTS,
   proxies,
   proxyResolves = false,
+  ...options
 }: GuardedFetchOptions = {}): GuardedFetch {
   const policy = createAddressPolicy(allowHosts);
+  const { lookup = createCallerLookup(policy) } = options;
   const proxyFor = proxies ? createProxyFor(proxies) : () => undefined;
   const tunnel = createGuardedTunnel({ policy, lookup, timeoutMs, proxyResolves });
   const agent = new Agent({
@@ -129,7 +131,8 @@ export function createGuardedFetch({
 
 function problemOf(error: unknown, timeout: AbortSignal) {
   if (timeout.aborted || codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT') return 'timed_out';
-  return codeOf(error) === 'ENOTFOUND' ? 'not_public' : 'unreachable';
+  const code = codeOf(error);
+  return code === dns.NOTFOUND || code === dns.NODATA ? 'not_public' : 'unreachable';
 }
 
 const codeOf = (error: unknown): unknown =>
@@ -161,8 +164,10 @@ function checkedUrl(text: string, base?: URL): URL {
 export function createUrlCheck(allowHosts: readonly string[] = []): (url: string) => void {
   const policy = createAddressPolicy(allowHosts);
   return (text) => {
+    // Parsing drops or encodes these, so what is stored and shown would not be what is fetched.
+    if (/\p{Cc}|^\s|\s$/u.test(text)) throw new FetchError('bad_url');
     const host = checkedUrl(text).hostname.replace(/^\[|\]$/g, '');
-    const address = /^(?:.+\.)?localhost$/.test(host) ? '127.0.0.1' : host;
+    const address = isLocalhost(host) ? '127.0.0.1' : host;
     if (isIP(address) !== 0 && !policy.allows(host, address)) throw new FetchError('not_public');
   };
 }

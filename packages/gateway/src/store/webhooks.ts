@@ -154,13 +154,14 @@ export interface WebhookStore {
   endpoints(projectId: string): Promise<readonly WebhookEndpoint[]>;
   endpoint(projectId: string, id: string): Promise<WebhookEndpoint | undefined>;
   /**
-   * Resolves with the endpoint as it is afterwards; undefined if there is none. If it is disabled then, its pending deliveries are dead, but
-   * for those that are being sent.
+   * Resolves with the endpoint as it is afterwards; undefined if there is none, or if it has another URL than `only.url`. If it is disabled
+   * then, its pending deliveries are dead, but for those that are being sent.
    */
   changeEndpoint(
     projectId: string,
     id: string,
     changes: EndpointChanges,
+    only?: { readonly url: string },
   ): Promise<WebhookEndpoint | undefined>;
   /** Removes an endpoint with its secret and its deliveries. False if there is none. */
   removeEndpoint(projectId: string, id: string): Promise<boolean>;

@@ -112,8 +112,10 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
     }
     const { delivery } = claimed;
     if (outcome.error === 'gone' && delivery.endpointId !== undefined) {
-      await store.changeEndpoint(delivery.projectId, delivery.endpointId, { disabledReason: 'gone' });
-      log.warn({ event: 'webhook.endpoint_disabled', ...named(delivery) }, 'the endpoint answered 410');
+      const { projectId, endpointId, url } = delivery;
+      // Its receiver may have moved while this one answered.
+      if (await store.changeEndpoint(projectId, endpointId, { disabledReason: 'gone' }, { url }))
+        log.warn({ event: 'webhook.endpoint_disabled', ...named(delivery) }, 'the endpoint answered 410');
     }
     await store.finishDelivery(delivery, outcome);
     record(delivery, outcome);

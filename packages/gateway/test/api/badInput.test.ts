@@ -192,7 +192,7 @@ describe('ids and paths', () => {
     ),
     ...['wait=abc', 'wait=-1', 'wait=61'].map((query): [string, RegExp] => [
       `/v1/video/generations/video_${'0'.repeat(32)}?${query}`,
-      /^wait is not valid: expected a number from 0 to 60, such as 30\.$/,
+      /^wait is not valid: expected a number from 0 to 60, such as 30; to wait longer, ask again\.$/,
     ]),
     [
       '/v1/video/generations?model=',

@@ -1,7 +1,10 @@
 import { createPublicKey, verify } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import { newSecret, publicKeyOf, signedHeaders, validSecrets } from '../../src/webhooks/sign.ts';
+import { tempFolder } from '../support/tempFolder.ts';
 
 const SECRET = { projectId: 'p', endpointId: '' };
 /** The package refuses what is older than five minutes. */
@@ -50,6 +53,22 @@ describe('a signature by Ed25519', () => {
     expect(isValid(publicKeyOf(secret), 'another')).toBe(false);
     expect(isValid(publicKeyOf(newSecret('ed25519')))).toBe(false);
   });
+});
+
+it('the code for Ed25519 in the documentation verifies a message', async () => {
+  const page = await readFile(new URL('../../../../docs/webhooks.md', import.meta.url), 'utf8');
+  const [code] = /(?<=```js\n)import \{ createPublicKey[^`]+`[^`]+`[^`]+/.exec(page) ?? [];
+  const file = join(await tempFolder(), 'verify.mjs');
+  await writeFile(file, String(code));
+  const { verifyEd25519 } = await import(file);
+  const [secret, former] = [newSecret('ed25519'), newSecret('ed25519')];
+  const headers = signedHeaders(message, [secret, former]);
+  for (const one of [secret, former])
+    expect(verifyEd25519(message.body, headers, publicKeyOf(one))).toEqual(JSON.parse(message.body));
+  expect(() => verifyEd25519(message.body, headers, publicKeyOf(newSecret('ed25519')))).toThrow();
+  expect(() => verifyEd25519('{}', headers, publicKeyOf(secret))).toThrow();
+  const old = signedHeaders({ ...message, at: at - 600 }, [secret]);
+  expect(() => verifyEd25519(message.body, old, publicKeyOf(secret))).toThrow();
 });
 
 describe('a former secret', () => {

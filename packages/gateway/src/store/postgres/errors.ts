@@ -23,6 +23,10 @@ export const isStalePlan = (error: unknown): boolean =>
   error instanceof DatabaseError &&
   ((error.code === '0A000' && error.routine === STALE_PLAN) || ['26000', '42P05'].includes(codeOf(error)));
 
+/** Whether the server has rolled a transaction back because of another one, as in a deadlock. Repeated, it may succeed. */
+export const isConflict = (error: unknown): boolean =>
+  error instanceof DatabaseError && classify(codeOf(error)).verdict === 'conflict';
+
 /** Converts an error of the driver into one that callers of a store see. */
 export function asStoreError(error: unknown): unknown {
   if (error instanceof OnetakeError) return error;

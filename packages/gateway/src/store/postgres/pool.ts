@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type CustomTypesConfig, Pool, type PoolClient, types } from 'pg';
 import type { Log } from '../../observability/log.ts';
 import type { RowReader } from '../readRows.ts';
-import { asStoreError, isAnswer, isStalePlan, wasCut } from './errors.ts';
+import { asStoreError, isAnswer, isConflict, isStalePlan, wasCut } from './errors.ts';
 import { connectionTo } from './url.ts';
 
 /** A statement. The server keeps its plan if it has a name. */
@@ -104,8 +104,10 @@ export function openConnections(options: ConnectionOptions): Connections {
   async function withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     try {
       return await attempt(work).catch((error: unknown) => {
-        // Nothing was done, or the server has rolled it back. Try again on a connection that makes new plans.
+        // Nothing was done, or the server has rolled it back.
+        if (isConflict(error)) return attempt(work);
         if (!isStalePlan(error)) throw error;
+        // Try again on a connection that makes new plans.
         log?.warn(
           { event: 'store.schema_changed', err: error },
           'the database schema was altered; reconnecting',

@@ -180,7 +180,7 @@ const statements = {
     announced as (
       insert into webhook_deliveries (${ANNOUNCED})
       select 'whd_' || lpad(to_hex(e.at), 12, '0') || left(replace(gen_random_uuid()::text, '-', ''), 20),
-        e.id, e.type, e.project_id, e.task_id, w.id, w.lane, w.url, 'pending', 0, e.at, e.at
+        e.id, e.type, e.project_id, e.task_id, w.id, w.lane, w.url, 'pending', 0, least(e.at, ${DATABASE_NOW}), e.at
       from logged join happened e using (id) cross join lateral (
         select id, id as lane, url from webhook_endpoints
         where project_id = e.project_id and disabled_reason is null

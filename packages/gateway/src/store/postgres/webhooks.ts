@@ -145,16 +145,16 @@ function endpointsIn({ connections: { run, read, transaction }, rows }: Postgres
       const [row] = await read<EndpointRow>(SQL.endpoint, [projectId, id]);
       return row && rows.one(ENDPOINT, row);
     },
-    changeEndpoint(projectId, id, changes) {
+    changeEndpoint(projectId, id, changes, only) {
       const changed = Object.entries(endpointChangesToRow(changes));
       // At least one column, so that an empty change is a statement as well.
-      const set = ['id = id', ...changed.map(([name], n) => `${name} = $${n + 3}`)].join(', ');
+      const set = ['id = id', ...changed.map(([name], n) => `${name} = $${n + 4}`)].join(', ');
       return transaction(async (inside) => {
         const [row] = await inside<EndpointRow>(
           {
-            text: `update webhook_endpoints set ${set} where project_id = $1 and id = $2 returning ${endpoints}`,
+            text: `update webhook_endpoints set ${set} where project_id = $1 and id = $2 and ($3::text is null or url = $3) returning ${endpoints}`,
           },
-          [projectId, id, ...changed.map(([, value]) => value)],
+          [projectId, id, only?.url, ...changed.map(([, value]) => value)],
         );
         if (row && row.disabled_reason !== null) await inside(SQL.killDeliveries, [id, DISABLED]);
         return row && rows.one(ENDPOINT, row);

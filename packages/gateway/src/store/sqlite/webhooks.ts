@@ -64,10 +64,10 @@ function endpointsIn({ rows, inGroup }: SqliteParts, db: Database): EndpointPart
       const row = one.get(projectId, id);
       return row && rows.one(ENDPOINT, row);
     },
-    changeEndpoint: (projectId, id, changes) =>
+    changeEndpoint: (projectId, id, changes, only) =>
       inGroup(() => {
         const before = one.get(projectId, id);
-        if (!before) return undefined;
+        if (!before || (only && only.url !== before.url)) return undefined;
         const row = { ...before, ...endpointChangesToRow(changes) };
         change.run(row);
         if (row.disabled_reason !== null) kill.run(DISABLED, id);

@@ -49,6 +49,12 @@ function config(known: { task: string; link: URL; spareTask: string; spareKey: s
       'parameters.wait = 0.1',
       `checks.positive_data_acceptance.expected-statuses = ${statuses(400, 410)}`,
     ]),
+    // Only the gateway knows its models.
+    ...['createWebhookEndpoint', 'updateWebhookEndpoint'].map((id) =>
+      operation(id, [`checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`]),
+    ),
+    // It answers when the receiver has, or has not within 15 seconds.
+    operation('testWebhookEndpoint', ['checks.max_response_time = 20.0']),
     ...['createVideo', 'remixVideo', 'editVideo', 'extendVideo'].map((id) =>
       operation(id, [`checks.positive_data_acceptance.expected-statuses = ${statuses(400, 410)}`]),
     ),

@@ -132,6 +132,10 @@ it('a URL, filter or field that would do nothing is a 400 that names it', async 
     'https://user:word@example.com/',
     'http://example.com:22/',
     'nonsense',
+    'http://localhost./',
+    ' https://example.com/',
+    'https://example.com/\u0000',
+    'https://example.com/\n',
   ];
   for (const url of urls) {
     const submitted = await t.submit({ ...QUICK, webhook_url: url });
@@ -145,6 +149,7 @@ it('a URL, filter or field that would do nothing is a 400 that names it', async 
     [{ url, events: [] }, 'events'],
     [{ url, models: ['none'] }, 'models'],
     [{ url, signature: 'rsa' }, 'signature'],
+    [{ url, event: ['video.failed'] }, 'event'],
     [{}, 'url'],
   ] as const) {
     const { status, body } = await post(t, ENDPOINTS, given);
@@ -155,6 +160,14 @@ it('a URL, filter or field that would do nothing is a 400 that names it', async 
     await t.json(`${DELIVERIES}?colour=red`),
   ])
     expect([refused.status, refused.body.error.param]).toEqual([400, 'colour']);
+  for (const [given, told] of [
+    [{ url, event: ['video.failed'] }, /^event is not known here; did you mean events\?/],
+    [
+      { url, colour: 'red' },
+      /^colour is not known here; these are: url, events, models, description, signature\./,
+    ],
+  ] as const)
+    expect((await post(t, ENDPOINTS, given)).body.error.message).toMatch(told);
   for (let n = 0; n < 20; n++) expect((await post(t, ENDPOINTS, { url })).status).toBe(201);
   const { status, body } = await post(t, ENDPOINTS, { url });
   expect([status, body.error.reason]).toEqual([409, 'too_many_endpoints']);

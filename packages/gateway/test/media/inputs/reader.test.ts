@@ -234,8 +234,8 @@ describe('a wrong image is refused with the field and what to do, and leaves not
     ['the first bytes of a PNG', dataUrl(PNG.subarray(0, 40)), /damaged|not a PNG/],
     ['an image over the limit', dataUrl(Buffer.alloc(MAX_BYTES + 1)), /larger than/],
     ['a URL with a password', 'http://user:password@127.0.0.1/', /without a user name/],
-    ['a URL that leads inside', 'http://127.0.0.2/x.png', /without a public address/],
-    ['a URL to the metadata service', 'http://169.254.169.254/latest/meta-data', /without a public address/],
+    ['a URL that leads inside', 'http://127.0.0.2/x.png', /no public address/],
+    ['a URL to the metadata service', 'http://169.254.169.254/latest/meta-data', /no public address/],
   ])('%s', async (_what, image, message) => {
     const { inputs, rows, files } = await world();
     const error = await refusalOf(inputs, { image });

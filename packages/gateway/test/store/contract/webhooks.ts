@@ -89,6 +89,12 @@ export function describeWebhooks(name: string, open: () => Promise<Store>): void
       expect(await store.changeEndpoint('project', one.id, {})).toEqual(changed);
       expect(await store.changeEndpoint('other', one.id, { url: 'x' })).toBeUndefined();
       expect(await store.endpoint('project', one.id)).toEqual(changed);
+      const moved = { url: one.url };
+      expect(
+        await store.changeEndpoint('project', one.id, { disabledReason: 'gone' }, moved),
+      ).toBeUndefined();
+      expect(await store.endpoint('project', one.id)).toEqual(changed);
+      expect(await store.changeEndpoint('project', one.id, {}, { url: changed.url })).toEqual(changed);
       expect(await store.removeEndpoint('other', one.id)).toBe(false);
       expect(await store.removeEndpoint('project', one.id)).toBe(true);
       expect(await store.removeEndpoint('project', one.id)).toBe(false);

@@ -119,3 +119,22 @@ describe('a transaction', () => {
     expect(await run({ text: 'select * from t' })).toEqual([]);
   });
 });
+
+it('a transaction that the server ends because of a deadlock is repeated', async () => {
+  const url = await freshDatabase();
+  const { run, transaction, onError } = await connections({ url, size: 2 });
+  await run({ text: 'create table counters (id int primary key, n int not null)' });
+  await run({ text: 'insert into counters values (1, 0), (2, 0)' });
+  const increase = { text: 'update counters set n = n + 1 where id = $1' };
+  const locked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+  const both = (first: number, second: number) =>
+    transaction(async (inside) => {
+      await inside(increase, [first]);
+      locked[first === 1 ? 0 : 1].resolve();
+      await Promise.all(locked.map(({ promise }) => promise));
+      await inside(increase, [second]);
+    });
+  await Promise.all([both(1, 2), both(2, 1)]);
+  expect(onError).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: '40P01' }));
+  expect(await run({ text: 'select n from counters order by id' })).toEqual([{ n: 2 }, { n: 2 }]);
+});

@@ -1,0 +1,129 @@
+import { createSocket, type Socket } from 'node:dgram';
+import dns, { type LookupAddress } from 'node:dns';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { createCallerLookup } from '../../src/net/callerLookup.ts';
+
+const [A, AAAA] = [1, 28];
+const [NO_ERROR, SERVER_FAILED, NO_SUCH_NAME] = [0, 2, 3];
+
+/** A name server on loopback that gives what `answer` returns for a name and a type; undefined: it is silent. */
+async function nameServer(
+  answer: (name: string, type: number) => { code: number; address?: Buffer } | undefined,
+): Promise<{ resolver: dns.promises.Resolver; asked: string[]; socket: Socket }> {
+  const socket = createSocket('udp4');
+  const asked: string[] = [];
+  socket.on('message', (query, from) => {
+    const { name, end } = nameIn(query);
+    asked.push(name);
+    const type = query.readUInt16BE(end);
+    const given = answer(name, type);
+    if (given) socket.send(response(query.subarray(0, end + 4), type, given), from.port, from.address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  onTestFinished(() => void socket.close());
+  const resolver = new dns.promises.Resolver({ timeout: 5000, tries: 1 });
+  resolver.setServers([`127.0.0.1:${(socket.address() as AddressInfo).port}`]);
+  onTestFinished(() => resolver.cancel());
+  return { resolver, asked, socket };
+}
+
+/** The name of the only question of a message (RFC 1035, section 4.1), and where its type begins. */
+function nameIn(query: Buffer): { name: string; end: number } {
+  const labels: string[] = [];
+  let at = 12;
+  for (let length = query.readUInt8(at); length > 0; length = query.readUInt8(at)) {
+    labels.push(query.toString('latin1', at + 1, at + 1 + length));
+    at += 1 + length;
+  }
+  return { name: labels.join('.'), end: at + 1 };
+}
+
+function response(question: Buffer, type: number, { code, address }: { code: number; address?: Buffer }) {
+  const head = Buffer.from(question);
+  head.writeUInt16BE(0x8180 | code, 2);
+  head.writeUInt16BE(address ? 1 : 0, 6);
+  head.writeUInt32BE(0, 8);
+  if (!address) return head;
+  const record = Buffer.from([0xc0, 0x0c, 0, type, 0, 1, 0, 0, 0, 60, 0, address.length, ...address]);
+  return Buffer.concat([head, record]);
+}
+
+const resolved = (lookup: ReturnType<typeof createCallerLookup>, name: string): Promise<LookupAddress[]> =>
+  new Promise((resolve, reject) =>
+    lookup(name, { all: true }, (error, found) => (error ? reject(error) : resolve(found))),
+  );
+
+const lists = (...names: string[]) => ({ listsName: (name: string) => names.includes(name) });
+
+it('finds the addresses of both kinds', async () => {
+  const { resolver } = await nameServer((_name, type) => ({
+    code: NO_ERROR,
+    address:
+      type === A ? Buffer.from([203, 0, 113, 5]) : Buffer.from('20010db8000000000000000000000001', 'hex'),
+  }));
+  expect(await resolved(createCallerLookup(lists(), { resolver }), 'both.example')).toEqual([
+    { address: '203.0.113.5', family: 4 },
+    { address: '2001:db8::1', family: 6 },
+  ]);
+});
+
+it('a name with addresses of one kind is one that exists', async () => {
+  const { resolver } = await nameServer((_name, type) =>
+    type === AAAA ? { code: NO_ERROR } : { code: NO_ERROR, address: Buffer.from([203, 0, 113, 5]) },
+  );
+  expect(await resolved(createCallerLookup(lists(), { resolver }), 'four.example')).toEqual([
+    { address: '203.0.113.5', family: 4 },
+  ]);
+});
+
+it.each([
+  ['missing', { code: NO_SUCH_NAME }, 'ENOTFOUND'],
+  ['without an address', { code: NO_ERROR }, 'ENODATA'],
+  ['of a server that fails', { code: SERVER_FAILED }, 'ESERVFAIL'],
+])('a name that is %s is an error that says so', async (_what, given, code) => {
+  const { resolver } = await nameServer(() => given);
+  await expect(resolved(createCallerLookup(lists(), { resolver }), 'x.example')).rejects.toMatchObject({
+    code,
+  });
+});
+
+it('a silent name server holds no thread', async () => {
+  const { resolver, asked, socket } = await nameServer(() => undefined);
+  const lookup = createCallerLookup(lists(), { resolver, limitMs: 3_600_000 });
+  const names = Array.from({ length: 20 }, (_, n) => `silent${n}.example`);
+  const first = once(socket, 'message');
+  let ended = 0;
+  const lookups = names.map((name) => resolved(lookup, name).finally(() => (ended += 1)));
+  const all = Promise.allSettled(lookups);
+  await first;
+  // The system's resolver needs a thread.
+  await dns.promises.lookup('localhost');
+  expect(ended).toBe(0);
+  resolver.cancel();
+  for (const outcome of await all) expect(outcome).toMatchObject({ reason: { code: 'ECANCELLED' } });
+  expect(asked.length).toBeGreaterThan(0);
+});
+
+it('a name is given up after the limit', async () => {
+  const { resolver } = await nameServer(() => undefined);
+  const lookup = createCallerLookup(lists(), { resolver, limitMs: 50 });
+  await expect(resolved(lookup, 'silent.example')).rejects.toMatchObject({ code: 'ETIMEOUT' });
+});
+
+it('a name that the operator lists is left to the system, with its hosts file', async () => {
+  const { resolver, asked } = await nameServer(() => ({ code: NO_SUCH_NAME }));
+  const found = await resolved(createCallerLookup(lists('localhost'), { resolver }), 'localhost');
+  expect(found.map(({ address }) => address)).toContain('127.0.0.1');
+  expect(asked).toEqual([]);
+});
+
+it('no name server is asked about this machine', async () => {
+  const { resolver, asked } = await nameServer(() => ({ code: NO_SUCH_NAME }));
+  const lookup = createCallerLookup(lists(), { resolver });
+  for (const name of ['localhost', 'x.LOCALHOST', 'localhost.'])
+    expect(await resolved(lookup, name)).toEqual([{ address: '127.0.0.1', family: 4 }]);
+  expect(asked).toEqual([]);
+});
