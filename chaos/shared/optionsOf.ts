@@ -1,4 +1,4 @@
-import { type Options, readOptions } from '@onetake/gateway';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 /** What the values of options may be. An option may have several, separated by commas. */
 interface Allowed {
@@ -9,9 +9,13 @@ interface Allowed {
 }
 
 /** The options of a script. A typing error, also in a value, ends it with a message and the usage. */
-export function optionsOf<const O extends Options>(options: O, usage: string, allowed: Allowed = {}) {
+export function optionsOf<const O extends NonNullable<ParseArgsConfig['options']>>(
+  options: O,
+  usage: string,
+  allowed: Allowed = {},
+) {
   try {
-    const values = readOptions(process.argv.slice(2), options);
+    const values = parseArgs({ args: process.argv.slice(2), options }).values;
     checkValues(values, allowed);
     return values;
   } catch (error) {

@@ -23,7 +23,7 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/api\/pendingReads\.ts$/,
     why: 'what every read of a task goes through, whichever route comes next',
   },
-  { files: /\/cli\/migrate\.ts$/, why: 'a file per subcommand' },
+  { files: /\/cli\/operator\/migrate\.ts$/, why: 'a file per subcommand' },
   {
     files: /\/cluster\/postgres\/(?:databaseClock|livingNodes)\.ts$/,
     why: 'a question to the server of its own connection',

@@ -2,12 +2,13 @@
 
 export { createCatalogue } from './catalogue/catalogue.ts';
 export { modelsDocument } from './catalogue/modelsDocument.ts';
-export { asksFor, type Options, readOptions, readWords, withoutNpm } from './cli/arguments.ts';
 // For `npm run demo -- --all`, which needs the simulators.
 export { type DemoClient, described, freeFile } from './cli/demo/client.ts';
+export { endWith, promptOf, showOne } from './cli/demo/demo.ts';
 export { withGateway } from './cli/demo/gateway.ts';
-export { DEMO_OPTIONS, endWith, promptOf, showOne } from './cli/demo.ts';
+export { withDemoOptions } from './cli/demo/options.ts';
 export { catchInterruption, Interrupted, type Interruption } from './cli/interruption.ts';
+export { newProgram, runProgram } from './cli/program.ts';
 export { joinCluster } from './cluster/postgres/cluster.ts';
 export { readConfig } from './config/config.ts';
 export { SETTINGS, type Setting } from './config/settings.ts';

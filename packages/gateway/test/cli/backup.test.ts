@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { backupCommand } from '../../src/cli/backup.ts';
+import { backupCommand } from '../../src/cli/operator/backup.ts';
 import { createFileStorage } from '../../src/media/files/storage.ts';
 import { BACKUP, MOVED, markFolder } from '../../src/store/folder/marks.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
@@ -88,7 +88,7 @@ it('is on the disk when the command ends, in an order that never leaves half a b
     said.mockRestore();
   });
   const steps = recordDiskSteps(to);
-  expect(await backupCommand(['--to', to])).toBe(0);
+  await backupCommand({ to });
   const [mark, draft, final] = [BACKUP, 'onetake.db.new', 'onetake.db'];
   // The mark is written before anything that looks like a data folder.
   expect(steps.slice(0, 3)).toEqual([`write ${mark}`, `sync ${mark}`, 'sync .']);

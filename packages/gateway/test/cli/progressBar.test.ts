@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { createProgressBar } from '../../src/cli/demo/progressBar.ts';
+import { createProgressBar } from '../../src/cli/progressBar.ts';
 
 function screen(columns: number | undefined, isTTY = true) {
   const written: string[] = [];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { recover } from '../../src/cli/recover.ts';
+import { recover } from '../../src/cli/operator/recover.ts';
 import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
 import { BACKUP, isMarked, markFolder } from '../../src/store/folder/marks.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';

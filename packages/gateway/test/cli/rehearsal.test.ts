@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rehearse } from '../../src/cli/rehearsal.ts';
+import { rehearse } from '../../src/cli/operator/rehearsal.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { readProvider } from '../../src/providers/declared/load.ts';
 

@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { describe, expect, it } from 'vitest';
-import { commandLine, withoutNpm } from '../../src/cli/arguments.ts';
-import { KEYS_OPTIONS } from '../../src/cli/keys.ts';
+import { commandLine, withoutNpm } from '../../src/cli/npm.ts';
+import { commandOf, createProgram } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/version.ts';
 import { onetake } from '../support/processes/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 const COMMANDS = ['serve', 'keys', 'accounts', 'migrate', 'backup', 'recover', 'import'];
+const CREATE = commandOf(createProgram(), ['keys', 'create']).command;
 /** As npm sets it for `npm run onetake`. */
 const NPM = { npm_lifecycle_event: 'onetake', npm_lifecycle_script: 'node scripts/run.mjs onetake' };
 
@@ -18,6 +20,20 @@ async function typed(env: Readonly<Record<string, string>>, line: string) {
 }
 
 describe('help', () => {
+  it('has examples for every command', () => {
+    const leaves = (command: CommandUnknownOpts): CommandUnknownOpts[] =>
+      command.commands.length === 0 ? [command] : [command, ...command.commands.flatMap(leaves)];
+    const [program, ...commands] = leaves(createProgram());
+    const without = commands.filter((command) => {
+      let help = '';
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+      return !help.includes(
+        `Examples:\n  $ onetake ${command.parent === program ? '' : command.parent?.name()}`,
+      );
+    });
+    expect(without.map((command) => command.name())).toEqual(['version']);
+  });
+
   it.each(['--help', 'keys create -h', 'serve --help'])('%s', async (line) => {
     const { code, stdout, stderr, made } = await typed({}, line);
     expect({ code, stderr, made }).toEqual({ code: 0, stderr: '', made: false });
@@ -35,17 +51,26 @@ describe('help', () => {
 describe('a usage error is one line, followed by the usage', () => {
   it.each([
     ['', /^Usage/],
-    ['sevre', /^There is no command "sevre"\.\n\nUsage/],
-    ['serve --port 1', /^Unknown option '--port'\.\n\nUsage: onetake <command>\n\n {2}serve/],
+    [
+      'sevre',
+      /^There is no command "sevre"; did you mean serve\?\n\nUsage: onetake \[options\] \[command\]\n/,
+    ],
+    ['xyzzy', /^There is no command "xyzzy"\.\n\nUsage/],
+    ['serve --port 1', /^Unknown option '--port'\.\n\nUsage: onetake serve \[options\]\n/],
     ['keys craete', /^There is no "keys craete"; did you mean keys create\?\n/],
     ['keys', /^Say what to do with keys: create, list or revoke\.\n/],
-    ['keys create --name', /^Option '--name <value>' argument missing\.\n/],
-    ['keys list all', /^Unexpected argument 'all'/],
+    ['keys create --name', /^Option '--name <name>' argument missing\.\n/],
+    ['keys create --nmae x', /^Unknown option '--nmae'\. Did you mean --name\?\n/],
+    ['keys create', /^Give the key a name: /],
+    ['keys revoke', /^Say which key: /],
+    ['keys list all', /^Unexpected argument 'all'\.\n/],
     ['accounts', /^Say what to do with accounts/],
     ['accounts tyr', /^There is no "accounts tyr"; use accounts list or accounts retry\.\n/],
     ['accounts retry a b', /^Name one account/],
     ['backup', /^Say where to/],
-    ['recover --jsn', /^Unknown option/],
+    ['recover --jsn', /^Unknown option '--jsn'\. Did you mean --json\?\n/],
+    ['import', /^Name the data folder/],
+    ['providers test', /^Name one file/],
   ])('onetake %s', async (line, message) => {
     const { code, stderr, stdout, made } = await typed({}, line);
     expect({ code, stdout, made }).toEqual({ code: 2, stdout: '', made: false });
@@ -68,7 +93,7 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
   });
 
   const of = (args: readonly string[], env: Record<string, string>) =>
-    withoutNpm(args, { options: KEYS_OPTIONS, words: 2, env: { ...NPM, ...env } });
+    withoutNpm(args, { options: CREATE.options, words: 2, operands: 0, env: { ...NPM, ...env } });
 
   it('are used with a flag, and with a value that npm has converted', () => {
     expect(of(['keys', 'create'], { npm_config_name: 'x', npm_config_admin: 'true' })).toEqual([
@@ -87,7 +112,7 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
 
   it('are ignored outside npm, and if the argument was passed through', () => {
     const env = { npm_config_name: 'x' };
-    expect(withoutNpm(['keys'], { options: KEYS_OPTIONS, words: 2, env })).toEqual(['keys']);
+    expect(withoutNpm(['keys'], { options: CREATE.options, words: 2, operands: 0, env })).toEqual(['keys']);
     expect(of(['keys', 'create', '--name=y'], env)).toEqual(['keys', 'create', '--name=y']);
   });
 

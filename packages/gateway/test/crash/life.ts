@@ -12,11 +12,11 @@ const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknow
     const { startGateway } = await import('../../src/gateway.ts');
     await (await startGateway(readConfig(process.env), log)).close();
   },
-  migrate: async (args) => (await import('../../src/cli/migrate.ts')).migrateCommand(args),
-  backup: async (args) => (await import('../../src/cli/backup.ts')).backupCommand(args),
-  import: async (args) => (await import('../../src/cli/import.ts')).importCommand(args),
-  recover: async (args) => (await import('../../src/cli/recover.ts')).recoverCommand(args),
-  keys: async (args) => (await import('../../src/cli/keys.ts')).keysCommand(args),
+  migrate: (args) => command('migrate', args),
+  backup: (args) => command('backup', args),
+  import: (args) => command('import', args),
+  recover: (args) => command('recover', args),
+  keys: (args) => command('keys', args),
 
   /** A sweep at a time when all leftovers are old. */
   async sweep([dir = '', now = '']) {
@@ -42,6 +42,10 @@ const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknow
   },
 };
 
+async function command(name: string, args: readonly string[]): Promise<void> {
+  const { createProgram, runProgram } = await import('../../src/cli/program.ts');
+  await runProgram(createProgram(), [name, ...args], process.env);
+}
+
 const [what = '', ...args] = process.argv.slice(2);
-const code = await LIVES[what]?.(args);
-if (code !== undefined && code !== 0) process.exitCode = Number(code);
+await LIVES[what]?.(args);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { rehearse } from '../../../src/cli/rehearsal.ts';
+import { rehearse } from '../../../src/cli/operator/rehearsal.ts';
 import { createLog } from '../../../src/observability/log.ts';
 import { REQUEST_NAMES } from '../../../src/providers/declared/contradictions.ts';
 import { readProvider } from '../../../src/providers/declared/load.ts';

@@ -1,28 +1,23 @@
-import { type Options, readWords } from './arguments.ts';
-import { described, freeFile } from './demo/client.ts';
-import { withGateway } from './demo/gateway.ts';
-import { createProgressBar } from './demo/progressBar.ts';
-import { Interrupted } from './interruption.ts';
-
-export const DEMO_OPTIONS = {
-  duration: { type: 'string' },
-  resolution: { type: 'string' },
-  ratio: { type: 'string' },
-  seed: { type: 'string' },
-  audio: { type: 'boolean' },
-} as const satisfies Options;
+import { Interrupted } from '../interruption.ts';
+import { createProgressBar } from '../progressBar.ts';
+import { described, freeFile } from './client.ts';
+import { withGateway } from './gateway.ts';
+import { DEMO_PROMPT } from './options.ts';
 
 /** What can be said of the video beside the prompt. */
-type Wishes = ReturnType<typeof readWords<typeof DEMO_OPTIONS>>['values'];
-
-/** `onetake demo ["a prompt"]`: the main use, end to end, as a client does it. The MP4 is in the folder in which the command was started. */
-export function demoCommand(args: readonly string[]): Promise<never> {
-  const { values, words } = readWords(args, DEMO_OPTIONS);
-  return endWith(() => showOne(promptOf(words), values));
+interface Wishes {
+  readonly duration?: string | undefined;
+  readonly resolution?: string | undefined;
+  readonly ratio?: string | undefined;
+  readonly seed?: string | undefined;
+  readonly audio?: true | undefined;
 }
 
-export const promptOf = (words: readonly string[]): string =>
-  words.join(' ') || 'a paper boat on a rainy street';
+/** `onetake demo`: the main use, end to end, as a client does it. The MP4 is in the folder in which the command was started. */
+export const demoCommand = (words: readonly string[], wishes: Wishes): Promise<never> =>
+  endWith(() => showOne(promptOf(words), wishes));
+
+export const promptOf = (words: readonly string[]): string => words.join(' ') || DEMO_PROMPT;
 
 /** Ends the process, after what it was asked to show. */
 export async function endWith(show: () => Promise<boolean>): Promise<never> {

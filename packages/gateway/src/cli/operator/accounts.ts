@@ -1,40 +1,27 @@
-import { type LocalConfig, readLocalConfig } from '../config/config.ts';
-import type { AccountRow, LimitStore } from '../store/store.ts';
-import { systemClock } from '../time/clock.ts';
-import { readOptions, readWords, unknownAction, usageError } from './arguments.ts';
+import { type LocalConfig, readLocalConfig } from '../../config/config.ts';
+import type { AccountRow, LimitStore } from '../../store/store.ts';
+import { systemClock } from '../../time/clock.ts';
+import { usageError } from '../usage.ts';
 import { openExistingStore } from './store.ts';
 
 type Configured = LocalConfig['accounts'];
-type Action = (store: LimitStore, configured: Configured) => Promise<void>;
 
-/** `onetake accounts list|retry`. Works beside running gateways, which notice changes within a second. */
-export async function accountsCommand([action, ...rest]: readonly string[]): Promise<number> {
-  // The arguments are parsed before anything is opened.
-  const act = actionOf(action, rest);
+/** `onetake accounts list`. Works beside running gateways. */
+export const listAccounts = (): Promise<void> => withAccounts(list);
+
+/** `onetake accounts retry [ID]`. Running gateways notice within a second. */
+export const retryAccounts = (id: string | undefined): Promise<void> =>
+  withAccounts((store, configured) => retry(store, configured, id));
+
+async function withAccounts(
+  act: (store: LimitStore, configured: Configured) => Promise<void>,
+): Promise<void> {
   const config = readLocalConfig(process.env);
   const store = await openExistingStore(config);
   try {
     await act(store, config.accounts);
-    return 0;
   } finally {
     await store.close();
-  }
-}
-
-function actionOf(action: string | undefined, args: readonly string[]): Action {
-  switch (action) {
-    case 'list':
-      readOptions(args, {});
-      return list;
-    case 'retry': {
-      const { words } = readWords(args, {});
-      const [id, ...more] = words;
-      if (more.length > 0)
-        throw usageError('Name one account, or none for all: onetake accounts retry [ID].');
-      return (store, configured) => retry(store, configured, id);
-    }
-    default:
-      throw unknownAction('accounts', action, ['list', 'retry']);
   }
 }
 

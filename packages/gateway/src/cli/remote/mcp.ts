@@ -1,23 +1,22 @@
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { request } from 'undici';
-import type { CallApi } from '../mcp/api.ts';
-import { createMcpServer } from '../mcp/server.ts';
-import { VERSION } from '../version.ts';
-import { type Options, readOptions, usageError } from './arguments.ts';
+import type { CallApi } from '../../mcp/api.ts';
+import { createMcpServer } from '../../mcp/server.ts';
+import { VERSION } from '../../version.ts';
+import { usageError } from '../usage.ts';
 
-export const MCP_OPTIONS = {
-  url: { type: 'string' },
-  'api-key': { type: 'string' },
-} as const satisfies Options;
+interface Given {
+  readonly url?: string | undefined;
+  readonly apiKey?: string | undefined;
+}
 
 /** A query is held for seconds, and an answer may have a poster. Milliseconds. */
 const CALL_MS = 60_000;
 
 /** `onetake mcp`: serves the Model Context Protocol on standard input and output, until the client closes them. */
-export async function mcpCommand(args: readonly string[]): Promise<number> {
-  const given = readOptions(args, MCP_OPTIONS);
+export async function mcpCommand(given: Given): Promise<void> {
   const url = given.url ?? process.env.ONETAKE_URL ?? 'http://127.0.0.1:8787';
-  const key = given['api-key'] ?? process.env.ONETAKE_API_KEY;
+  const key = given.apiKey ?? process.env.ONETAKE_API_KEY;
   if (key === undefined) throw usageError('Say the API key: --api-key, or the variable ONETAKE_API_KEY.');
   if (!URL.canParse(url)) throw usageError(`--url must be the address of a gateway, not "${url}".`);
   const ended = Promise.withResolvers<void>();
@@ -27,7 +26,6 @@ export async function mcpCommand(args: readonly string[]): Promise<number> {
   });
   await ended.promise;
   await server.close();
-  return 0;
 }
 
 const callOf =

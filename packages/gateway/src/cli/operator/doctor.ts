@@ -1,36 +1,33 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
-import { createCatalogue } from '../catalogue/catalogue.ts';
-import type { Model } from '../catalogue/model.ts';
-import { serves, upstreamModelAt } from '../catalogue/serving.ts';
-import { list } from '../catalogue/words.ts';
-import { type Config, examineConfig } from '../config/config.ts';
-import { createDiskSpace } from '../media/diskSpace.ts';
-import { createFileStorage } from '../media/files/storage.ts';
-import { bucketOf } from '../media/open.ts';
-import { createS3Storage } from '../media/s3/storage.ts';
-import { isPublicAddress } from '../net/allowList.ts';
-import { errorCodes } from '../net/machineTrouble.ts';
-import { proxiesOf } from '../net/proxies.ts';
-import { createLog } from '../observability/log.ts';
-import type { Account } from '../providers/account.ts';
-import type { ConfiguredAccount } from '../providers/definition.ts';
-import { UpstreamError } from '../providers/provider.ts';
-import { callbackPath, createRegistry } from '../providers/registry.ts';
-import { explainedFolder, holderOf } from '../store/folder/lock.ts';
-import { refuseBackupFolder, refuseMovedFolder } from '../store/folder/marks.ts';
-import { pendingInPostgres } from '../store/postgres/migrations.ts';
-import { sqlitePath } from '../store/sqlite/file.ts';
-import { pendingInSqlite } from '../store/sqlite/migrations.ts';
-import type { AccountRow } from '../store/store.ts';
-import { OnetakeError } from '../tasks/errors.ts';
-import { newId } from '../tasks/ids.ts';
-import { systemClock } from '../time/clock.ts';
-import { type Options, readOptions } from './arguments.ts';
+import { createCatalogue } from '../../catalogue/catalogue.ts';
+import type { Model } from '../../catalogue/model.ts';
+import { serves, upstreamModelAt } from '../../catalogue/serving.ts';
+import { list } from '../../catalogue/words.ts';
+import { type Config, examineConfig } from '../../config/config.ts';
+import { createDiskSpace } from '../../media/diskSpace.ts';
+import { createFileStorage } from '../../media/files/storage.ts';
+import { bucketOf } from '../../media/open.ts';
+import { createS3Storage } from '../../media/s3/storage.ts';
+import { isPublicAddress } from '../../net/allowList.ts';
+import { errorCodes } from '../../net/machineTrouble.ts';
+import { proxiesOf } from '../../net/proxies.ts';
+import { createLog } from '../../observability/log.ts';
+import type { Account } from '../../providers/account.ts';
+import type { ConfiguredAccount } from '../../providers/definition.ts';
+import { UpstreamError } from '../../providers/provider.ts';
+import { callbackPath, createRegistry } from '../../providers/registry.ts';
+import { explainedFolder, holderOf } from '../../store/folder/lock.ts';
+import { refuseBackupFolder, refuseMovedFolder } from '../../store/folder/marks.ts';
+import { pendingInPostgres } from '../../store/postgres/migrations.ts';
+import { sqlitePath } from '../../store/sqlite/file.ts';
+import { pendingInSqlite } from '../../store/sqlite/migrations.ts';
+import type { AccountRow } from '../../store/store.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { newId } from '../../tasks/ids.ts';
+import { systemClock } from '../../time/clock.ts';
 import { openCommandStore } from './store.ts';
-
-export const DOCTOR_OPTIONS = { json: { type: 'boolean', default: false } } as const satisfies Options;
 
 /** One line of the report. The text says what to do, unless the state is `ok`. */
 interface Finding {
@@ -49,8 +46,7 @@ const KEY_CHECK_MS = 15_000;
  * `onetake doctor [--json]`: checks an installation, also beside a running gateway. It submits nothing and shows no secret. All it
  * writes is what `/readyz` writes: a file that it removes, the row of the write check, and the object `check` of the bucket.
  */
-export async function doctorCommand(args: readonly string[]): Promise<number> {
-  const { json } = readOptions(args, DOCTOR_OPTIONS);
+export async function doctorCommand({ json }: { readonly json?: true | undefined }): Promise<number> {
   const findings = await examine(process.env);
   const ok = findings.every(({ state }) => state !== 'problem');
   const width = Math.max(...findings.map(({ about }) => about.length));

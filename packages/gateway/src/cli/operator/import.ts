@@ -1,24 +1,24 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { checkLocalConfig, type LocalConfig } from '../config/config.ts';
-import { createFileStorage } from '../media/files/storage.ts';
-import { openMedia } from '../media/open.ts';
-import { createLog } from '../observability/log.ts';
-import { lockFolder } from '../store/folder/lock.ts';
-import { MOVED, markFolder, refuseBackupFolder } from '../store/folder/marks.ts';
-import { type FolderRows, readFolderRows } from '../store/folder/rows.ts';
-import { importSqlite, refuseImport } from '../store/importSqlite.ts';
-import { unusableDatabase } from '../store/postgres/errors.ts';
-import { migratePostgres } from '../store/postgres/migrations.ts';
-import { connectionTo } from '../store/postgres/url.ts';
-import { openSqliteFile, sqlitePath } from '../store/sqlite/file.ts';
-import { retryWhileLocked } from '../store/sqlite/locked.ts';
-import { migrateSqlite } from '../store/sqlite/migrations.ts';
-import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
-import { newId } from '../tasks/ids.ts';
-import { systemClock } from '../time/clock.ts';
-import { type Options, readOptions, usageError } from './arguments.ts';
+import { checkLocalConfig, type LocalConfig } from '../../config/config.ts';
+import { createFileStorage } from '../../media/files/storage.ts';
+import { openMedia } from '../../media/open.ts';
+import { createLog } from '../../observability/log.ts';
+import { lockFolder } from '../../store/folder/lock.ts';
+import { MOVED, markFolder, refuseBackupFolder } from '../../store/folder/marks.ts';
+import { type FolderRows, readFolderRows } from '../../store/folder/rows.ts';
+import { importSqlite, refuseImport } from '../../store/importSqlite.ts';
+import { unusableDatabase } from '../../store/postgres/errors.ts';
+import { migratePostgres } from '../../store/postgres/migrations.ts';
+import { connectionTo } from '../../store/postgres/url.ts';
+import { openSqliteFile, sqlitePath } from '../../store/sqlite/file.ts';
+import { retryWhileLocked } from '../../store/sqlite/locked.ts';
+import { migrateSqlite } from '../../store/sqlite/migrations.ts';
+import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
+import { newId } from '../../tasks/ids.ts';
+import { systemClock } from '../../time/clock.ts';
+import { usageError } from '../usage.ts';
 import { type CopiedMedia, copyMedia } from './copyMedia.ts';
 import { commandLog } from './store.ts';
 
@@ -27,17 +27,19 @@ const SHOWN = 5;
 /** The name of the secret that a bucket is claimed with. */
 const INSTALLATION = 'installation';
 
-export const IMPORT_OPTIONS = {
-  from: { type: 'string' },
-  'allow-missing-media': { type: 'boolean', default: false },
-} as const satisfies Options;
+interface Wishes {
+  readonly from?: string | undefined;
+  readonly allowMissingMedia?: boolean | undefined;
+}
 
 /**
  * `onetake import --from DIR`: moves an embedded data folder into the database of ONETAKE_DATABASE_URL, and its media into the
  * configured storage. The folder is then marked as moved, because a gateway that drove its tasks again would submit them twice.
  */
-export async function importCommand(args: readonly string[]): Promise<number> {
-  const { from, 'allow-missing-media': allowMissing } = readOptions(args, IMPORT_OPTIONS);
+export async function importCommand({
+  from,
+  allowMissingMedia: allowMissing = false,
+}: Wishes): Promise<void> {
   if (from === undefined) throw usageError('Name the data folder: onetake import --from DIR.');
   const config = await checkLocalConfig(process.env);
   const url = config.databaseSessionUrl ?? config.databaseUrl;
@@ -60,7 +62,6 @@ export async function importCommand(args: readonly string[]): Promise<number> {
   } finally {
     lock.release();
   }
-  return 0;
 }
 
 async function connect(url: string): Promise<Client> {

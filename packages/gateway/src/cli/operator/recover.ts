@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs';
-import { livingNodes } from '../cluster/postgres/livingNodes.ts';
-import { type LocalConfig, readLocalConfig } from '../config/config.ts';
-import { BACKUP, isMarked, unmarkFolder } from '../store/folder/marks.ts';
-import { sqlitePath } from '../store/sqlite/file.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
-import type { Store } from '../store/store.ts';
-import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
-import { move } from '../tasks/lifecycle.ts';
-import { taskError } from '../tasks/reasons.ts';
-import type { Task } from '../tasks/task.ts';
-import { systemClock } from '../time/clock.ts';
-import { type Options, readOptions } from './arguments.ts';
+import { livingNodes } from '../../cluster/postgres/livingNodes.ts';
+import { type LocalConfig, readLocalConfig } from '../../config/config.ts';
+import { BACKUP, isMarked, unmarkFolder } from '../../store/folder/marks.ts';
+import { sqlitePath } from '../../store/sqlite/file.ts';
+import { openSqliteStore } from '../../store/sqlite/store.ts';
+import type { Store } from '../../store/store.ts';
+import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
+import { move } from '../../tasks/lifecycle.ts';
+import { taskError } from '../../tasks/reasons.ts';
+import type { Task } from '../../tasks/task.ts';
+import { systemClock } from '../../time/clock.ts';
 import { commandLog, openCommandStore } from './store.ts';
 
 /** Number of tasks read and written at a time. */
@@ -19,8 +18,6 @@ const BATCH = 500;
 const MESSAGE =
   'The gateway was restored from a backup, and it is unknown whether this task was submitted after the backup was made. It was not ' +
   'submitted again, so that it is not billed twice; submit a new task if you want to try again.';
-
-export const RECOVER_OPTIONS = { json: { type: 'boolean', default: false } } as const satisfies Options;
 
 /** The report about a task that this command failed. */
 interface Failed {
@@ -36,8 +33,7 @@ interface Failed {
  * upstream when the backup was made may have been submitted and billed since. It fails as `submission_unknown` instead of being
  * submitted twice.
  */
-export async function recoverCommand(args: readonly string[]): Promise<number> {
-  const { json } = readOptions(args, RECOVER_OPTIONS);
+export async function recoverCommand({ json }: { readonly json?: true | undefined }): Promise<void> {
   const config = readLocalConfig(process.env);
   await refuseRunning(config);
   const store = await openStopped(config);
@@ -63,7 +59,6 @@ export async function recoverCommand(args: readonly string[]): Promise<number> {
           'again before a gateway starts.\n',
       );
     }
-    return 0;
   } finally {
     await store.close();
   }

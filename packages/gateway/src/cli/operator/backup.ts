@@ -1,25 +1,22 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
-import { type LocalConfig, readLocalConfig } from '../config/config.ts';
-import { createFileStorage } from '../media/files/storage.ts';
-import type { MediaStorage } from '../media/media.ts';
-import { makePrivateFile } from '../store/folder/files.ts';
-import { BACKUP, isMarked, markFolder, refuseMovedFolder } from '../store/folder/marks.ts';
-import { readFolderRows } from '../store/folder/rows.ts';
-import { makeFolder, sqlitePath } from '../store/sqlite/file.ts';
-import { invalidRequest } from '../tasks/errors.ts';
-import { type Options, readOptions, usageError } from './arguments.ts';
+import { type LocalConfig, readLocalConfig } from '../../config/config.ts';
+import { createFileStorage } from '../../media/files/storage.ts';
+import type { MediaStorage } from '../../media/media.ts';
+import { makePrivateFile } from '../../store/folder/files.ts';
+import { BACKUP, isMarked, markFolder, refuseMovedFolder } from '../../store/folder/marks.ts';
+import { readFolderRows } from '../../store/folder/rows.ts';
+import { makeFolder, sqlitePath } from '../../store/sqlite/file.ts';
+import { invalidRequest } from '../../tasks/errors.ts';
+import { usageError } from '../usage.ts';
 import { copyMedia } from './copyMedia.ts';
-
-export const BACKUP_OPTIONS = { to: { type: 'string' } } as const satisfies Options;
 
 /**
  * `onetake backup --to DIR`: copies the embedded store, and its media if they are files, while a gateway may be running. The copy
  * is a data folder in the state at the start of the command. If the target folder has an earlier backup, only new media is copied.
  */
-export async function backupCommand(args: readonly string[]): Promise<number> {
-  const { to: target } = readOptions(args, BACKUP_OPTIONS);
+export async function backupCommand({ to: target }: { readonly to?: string | undefined }): Promise<void> {
   if (target === undefined) throw usageError('Say where to: onetake backup --to DIR.');
   const config = readLocalConfig(process.env);
   const to = targetOf(target, config);
@@ -31,7 +28,6 @@ export async function backupCommand(args: readonly string[]): Promise<number> {
       : `Backed up the database of ${config.dataDir} to ${to}; the media is in the bucket, which needs its own backup. ` +
           'Run onetake recover before a gateway starts on it.\n',
   );
-  return 0;
 }
 
 function targetOf(to: string, { databaseUrl, dataDir }: LocalConfig): string {

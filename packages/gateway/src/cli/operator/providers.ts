@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { list } from '../catalogue/words.ts';
-import { createLog } from '../observability/log.ts';
-import { readProvider } from '../providers/declared/load.ts';
-import { abilitiesOf } from '../providers/declared/provider.ts';
-import type { ProviderFile } from '../providers/declared/schema.ts';
-import type { Abilities } from '../providers/provider.ts';
-import { readWords, unknownAction, usageError } from './arguments.ts';
+import { list } from '../../catalogue/words.ts';
+import { createLog } from '../../observability/log.ts';
+import { readProvider } from '../../providers/declared/load.ts';
+import { abilitiesOf } from '../../providers/declared/provider.ts';
+import type { ProviderFile } from '../../providers/declared/schema.ts';
+import type { Abilities } from '../../providers/provider.ts';
+import { usageError } from '../usage.ts';
 import type { SentRequest } from './recordedAnswers.ts';
 import { type Rehearsal, rehearse } from './rehearsal.ts';
 
@@ -13,11 +13,7 @@ import { type Rehearsal, rehearse } from './rehearsal.ts';
  * `onetake providers test FILE`: checks a file that declares a provider, shows what it would send, and compares its examples with what
  * would be made of them. Sends nothing to the provider.
  */
-export async function providersCommand([action, ...rest]: readonly string[]): Promise<number> {
-  if (action !== 'test') throw unknownAction('providers', action, ['test']);
-  const [path, ...more] = readWords(rest, {}).words;
-  if (path === undefined || more.length > 0)
-    throw usageError('Name one file: onetake providers test providers/mine.yaml.');
+export async function testProvider(path: string): Promise<number> {
   const { files, problems } = readProvider(path, textOf(path));
   const [file] = files;
   const rehearsal = file && problems.length === 0 ? await rehearse(file, createLog('silent')) : undefined;

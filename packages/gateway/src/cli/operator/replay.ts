@@ -1,6 +1,6 @@
-import { storedId } from '../providers/declared/id.ts';
-import type { ProviderFile } from '../providers/declared/schema.ts';
-import { isObject } from '../providers/mapping/jsonPath.ts';
+import { storedId } from '../../providers/declared/id.ts';
+import type { ProviderFile } from '../../providers/declared/schema.ts';
+import { isObject } from '../../providers/mapping/jsonPath.ts';
 import {
   type Answer,
   type Handle,
@@ -9,7 +9,7 @@ import {
   type Provider,
   type UnknownSubmission,
   UpstreamError,
-} from '../providers/provider.ts';
+} from '../../providers/provider.ts';
 import type { RecordedAnswer, RecordedUpstream, SentRequest } from './recordedAnswers.ts';
 
 type Example = ProviderFile['examples'][number];

@@ -1,20 +1,16 @@
-import { readLocalConfig } from '../config/config.ts';
-import { migratePostgres, pendingInPostgres } from '../store/postgres/migrations.ts';
-import { migrateSqlite, pendingInSqlite } from '../store/sqlite/migrations.ts';
-import { type Options, readOptions } from './arguments.ts';
-
-export const MIGRATE_OPTIONS = { check: { type: 'boolean', default: false } } as const satisfies Options;
+import { readLocalConfig } from '../../config/config.ts';
+import { migratePostgres, pendingInPostgres } from '../../store/postgres/migrations.ts';
+import { migrateSqlite, pendingInSqlite } from '../../store/sqlite/migrations.ts';
 
 /** `onetake migrate [--check]`: applies pending migrations, or lists them. */
-export async function migrateCommand(args: readonly string[]): Promise<number> {
-  const values = readOptions(args, MIGRATE_OPTIONS);
+export async function migrateCommand({ check }: { readonly check?: true | undefined }): Promise<number> {
   const { databaseUrl, dataDir } = readLocalConfig(process.env);
   const [pending, apply] =
     databaseUrl === undefined
       ? ([() => pendingInSqlite(dataDir), () => migrateSqlite(dataDir)] as const)
       : ([() => pendingInPostgres(databaseUrl), () => migratePostgres(databaseUrl)] as const);
 
-  if (values.check) {
+  if (check) {
     const names = await pending();
     process.stdout.write(
       names.length === 0

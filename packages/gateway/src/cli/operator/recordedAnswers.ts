@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import type { ProviderFile } from '../providers/declared/schema.ts';
-import type { Clock } from '../time/clock.ts';
+import type { ProviderFile } from '../../providers/declared/schema.ts';
+import type { Clock } from '../../time/clock.ts';
 
 export interface SentRequest {
   readonly method: string;

@@ -1,11 +1,16 @@
 import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { isatty } from 'node:tty';
-import { type Config, checkConfig, configFile, examineChangedConfig } from '../config/config.ts';
-import { type Gateway, startGateway } from '../gateway.ts';
-import { createLog, type Log } from '../observability/log.ts';
-import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
-import { prettyLine } from '../observability/prettyLog.ts';
-import { commandLine } from './arguments.ts';
+import { type Config, checkConfig, configFile, examineChangedConfig } from '../../config/config.ts';
+import { type Gateway, startGateway } from '../../gateway.ts';
+import { createLog, type Log } from '../../observability/log.ts';
+import {
+  createLogOutput,
+  type LogOutput,
+  neverBlock,
+  standardOutput,
+} from '../../observability/logOutput.ts';
+import { prettyLine } from '../../observability/prettyLog.ts';
+import { commandLine } from '../npm.ts';
 
 /** How often the settings file is looked at for changes. Milliseconds. */
 const WATCH_MS = 2000;

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { soloCluster } from '../cluster/cluster.ts';
-import type { LocalConfig } from '../config/config.ts';
-import { openPostgresStore } from '../store/postgres/store.ts';
-import { sqlitePath } from '../store/sqlite/file.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
-import type { Store } from '../store/store.ts';
-import { invalidRequest } from '../tasks/errors.ts';
+import { soloCluster } from '../../cluster/cluster.ts';
+import type { LocalConfig } from '../../config/config.ts';
+import { openPostgresStore } from '../../store/postgres/store.ts';
+import { sqlitePath } from '../../store/sqlite/file.ts';
+import { openSqliteStore } from '../../store/sqlite/store.ts';
+import type { Store } from '../../store/store.ts';
+import { invalidRequest } from '../../tasks/errors.ts';
 
 /** Reports rows that a command cannot read and skips. */
 export const commandLog = {

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
-import { isMediaKey } from '../media/key.ts';
-import type { MediaStorage } from '../media/media.ts';
+import { isMediaKey } from '../../media/key.ts';
+import type { MediaStorage } from '../../media/media.ts';
 
 export interface CopiedMedia {
   readonly copied: number;

@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream';
-import { createCatalogue } from '../catalogue/catalogue.ts';
-import type { DraftReference } from '../catalogue/validate/references.ts';
-import { checkRequest, type DraftRequest } from '../catalogue/validate/request.ts';
-import type { Log } from '../observability/log.ts';
-import { type DeclaredAccount, declaredDefinition } from '../providers/declared/definition.ts';
-import { modelsOf } from '../providers/declared/load.ts';
-import type { ProviderFile } from '../providers/declared/schema.ts';
-import { countUploads } from '../providers/declared/upload.ts';
-import { type Job, type Provider, UpstreamError } from '../providers/provider.ts';
-import { createRegistry, type Registry } from '../providers/registry.ts';
-import type { InputRef, Reference, VideoRequest } from '../tasks/request.ts';
-import { type Clock, systemClock } from '../time/clock.ts';
+import { createCatalogue } from '../../catalogue/catalogue.ts';
+import type { DraftReference } from '../../catalogue/validate/references.ts';
+import { checkRequest, type DraftRequest } from '../../catalogue/validate/request.ts';
+import type { Log } from '../../observability/log.ts';
+import { type DeclaredAccount, declaredDefinition } from '../../providers/declared/definition.ts';
+import { modelsOf } from '../../providers/declared/load.ts';
+import type { ProviderFile } from '../../providers/declared/schema.ts';
+import { countUploads } from '../../providers/declared/upload.ts';
+import { type Job, type Provider, UpstreamError } from '../../providers/provider.ts';
+import { createRegistry, type Registry } from '../../providers/registry.ts';
+import type { InputRef, Reference, VideoRequest } from '../../tasks/request.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import {
   type RecordedAnswer,
   type RecordedUpstream,

@@ -1,0 +1,91 @@
+import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { OnetakeError } from '../tasks/errors.ts';
+import { VERSION } from '../version.ts';
+import { npmHint, withoutNpm } from './npm.ts';
+import { operatorCommands } from './operator/commands.ts';
+import { usageErrorOf, withExamples } from './usage.ts';
+
+/** The exit code for wrong arguments, settings and requests: what has to be changed before another try. */
+const EXIT_MISTAKEN = 2;
+
+/**
+ * The whole command line. It only declares: the code of a command is loaded when the command runs, because most start in a tenth of the
+ * time that a gateway takes.
+ */
+export function createProgram(): Command {
+  const program = newProgram('onetake').description(
+    'Makes videos with any model through a gateway, and runs the gateway.',
+  );
+  program.commandsGroup('Use a gateway:');
+  mcp(program);
+  operatorCommands(program);
+  program
+    .command('version', { hidden: true })
+    .action(() => void process.stdout.write(`onetake ${VERSION}\n`));
+  program.addHelpText(
+    'after',
+    '\nonetake help COMMAND shows the options and examples of a command.\n' +
+      'Settings of a gateway come from the environment and onetake.yaml: see docs/settings.md.',
+  );
+  return program;
+}
+
+function mcp(program: Command) {
+  const command = program
+    .command('mcp')
+    .description(
+      'tools for agents over standard input and output (Model Context Protocol); also served at /mcp by every gateway',
+    )
+    .option('--url <url>', 'the gateway; by default ONETAKE_URL')
+    .option('--api-key <key>', 'by default ONETAKE_API_KEY')
+    .action(async (options) => (await import('./remote/mcp.ts')).mcpCommand(options));
+  return withExamples(command, 'mcp', 'mcp --url https://video.example.com');
+}
+
+/** A program whose errors are thrown, and printed by `runProgram`. */
+export function newProgram(name: string): Command {
+  return new Command(name)
+    .version(`onetake ${VERSION}`, '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .configureOutput({ writeErr: () => undefined })
+    .exitOverride();
+}
+
+/** Runs what was typed, and sets the exit code of the process. Errors in it are printed with the usage of the command; others are thrown. */
+export async function runProgram(
+  program: Command,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const { command, words } = commandOf(program, args);
+  const typed = { options: command.options, words, operands: command.registeredArguments.length, env };
+  try {
+    await program.parseAsync(withoutNpm(args, typed), { from: 'user' });
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return;
+    const error =
+      thrown instanceof CommanderError ? usageErrorOf(thrown, command, args.slice(words)) : thrown;
+    if (!(error instanceof OnetakeError) || error.code !== 'usage') throw thrown;
+    const hint = error.message.includes('npm') ? undefined : npmHint(args, typed);
+    const lines = [error.message, hint].filter(Boolean).map((line) => `${line}\n`);
+    process.stderr.write([...lines, command.helpInformation()].join(lines.length > 0 ? '\n' : ''));
+    process.exitCode = EXIT_MISTAKEN;
+  }
+}
+
+/** The command that was typed, as far as there is one, and the number of its words. */
+export function commandOf(
+  program: Command,
+  args: readonly string[],
+): { readonly command: CommandUnknownOpts; readonly words: number } {
+  let command: CommandUnknownOpts = program;
+  let words = 0;
+  for (const arg of args) {
+    const next: CommandUnknownOpts | undefined = command.commands.find((one) => one.name() === arg);
+    if (!next) break;
+    command = next;
+    words += 1;
+  }
+  return { command, words };
+}
