@@ -305,6 +305,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     logger: parts.logger,
     settings: {
       publicUrl: config.publicUrl,
+      corsOrigins: config.corsOrigins,
       linksInputs: linkBase(config) !== undefined,
       version: VERSION,
       bodyLimit: config.bodyLimitMb * 2 ** 20,

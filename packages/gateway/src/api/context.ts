@@ -63,6 +63,8 @@ export interface ApiContext {
 export interface ApiSettings {
   /** The configured public URL of this gateway, without a trailing slash. */
   readonly publicUrl: string | undefined;
+  /** Origins whose pages may call the API. */
+  readonly corsOrigins: readonly string[];
   /** Whether the gateway can give an upstream links to inputs. */
   readonly linksInputs: boolean;
   readonly version: string;

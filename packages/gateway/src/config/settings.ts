@@ -342,6 +342,20 @@ export const SETTINGS = {
     description:
       'Hosts or address ranges, separated by commas, that URLs of callers (images, webhooks) may lead to although they are not public. A host that only the hosts file or a search domain knows must be listed by its name.',
   }),
+  corsOrigins: setting({
+    env: 'ONETAKE_CORS_ORIGINS',
+    schema: words.refine(
+      (origins) =>
+        origins.every(
+          (origin) => origin === '*' || (URL.parse(origin)?.origin === origin && !origin.includes('*')),
+        ),
+      'must be origins such as https://app.example.com, without a path, separated by commas; or * for all',
+    ),
+    default: '',
+    list: true,
+    description:
+      'Origins, separated by commas, whose pages may call the API from a browser, such as `https://app.example.com`; `*`: all. See [operations.md](operations.md#pages-that-call-the-api).',
+  }),
   httpProxy: setting({
     env: 'ONETAKE_HTTP_PROXY',
     plainEnv: ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'],

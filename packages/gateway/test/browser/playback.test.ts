@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findChromium } from '../../../../scripts/chromium.ts';
 import { type Json, KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { serve } from '../support/servers/httpServer.ts';
 
 const executablePath = findChromium();
 if (!executablePath)
@@ -78,4 +79,51 @@ describe.skipIf(!executablePath)('in Chromium', () => {
     expect(foreign).toEqual([]);
     await page.close();
   });
+
+  it('a page of another origin makes a video and reads its bytes, if the operator lists the origin', async () => {
+    const pages = await serve((_request, response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<title>app</title>'),
+    );
+    const own = await startTestGateway({ ONETAKE_CORS_ORIGINS: pages.origin });
+    onTestFinished(() => own.end());
+    const page = await browser.newPage();
+    onTestFinished(() => page.close());
+    await page.goto(pages.origin);
+    const made: Json = await page.evaluate(makeVideo, { address: own.gateway.address, key: KEY });
+    expect(made).toMatchObject({
+      taskIdHeader: made.task.task_id,
+      task: { status: 'succeeded' },
+      range: 'bytes 0-9/',
+      head: 'ftyp',
+      refused: 401,
+    });
+    await expect(
+      page.evaluate(makeVideo, { address: t.gateway.address, key: KEY }),
+      'without the setting',
+    ).rejects.toThrow(/Failed to fetch/);
+  });
 });
+
+/** Runs in the page. */
+async function makeVideo({ address, key }: { address: string; key: string }): Promise<Json> {
+  const headers = { authorization: `Bearer ${key}` };
+  const answer = await fetch(`${address}/v1/video/generations?wait=60`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': 'once' },
+    body: JSON.stringify({
+      model: 'onetake-preview',
+      prompt: 'a paper boat',
+      duration: 1,
+      resolution: '480p',
+    }),
+  });
+  const task: Json = await answer.json();
+  const part = await fetch(task.url, { headers: { range: 'bytes=0-9' } });
+  return {
+    task,
+    taskIdHeader: answer.headers.get('onetake-task-id'),
+    range: part.headers.get('content-range')?.replace(/\d+$/, ''),
+    head: (await part.text()).slice(4, 8),
+    refused: (await fetch(`${address}/v1/models`)).status,
+  };
+}

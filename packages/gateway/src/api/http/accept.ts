@@ -1,3 +1,9 @@
+import type { FastifyReply } from 'fastify';
+
+/** Says that the answer depends on `Accept`, beside what it depends on already (RFC 9110, section 12.5.5). */
+export const varyByAccept = (reply: FastifyReply): FastifyReply =>
+  reply.header('vary', [reply.getHeader('vary'), 'accept'].flat().filter(Boolean).join(', '));
+
 /** An element of an `Accept` header: a media type or range, and its weight (0 to 1). */
 interface MediaRange {
   readonly type: string;

@@ -6,7 +6,7 @@ import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
 import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
-import { prefers } from '../http/accept.ts';
+import { prefers, varyByAccept } from '../http/accept.ts';
 import { base64Length, base64Of } from '../http/base64.ts';
 import { CACHE_CONTROL, CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
 import { checkConditions } from '../http/conditions.ts';
@@ -74,7 +74,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.query.id);
-      reply.header('vary', 'accept');
+      varyByAccept(reply);
       const bytes = prefers(request.headers.accept, 'video/mp4', 'application/json');
       if (bytes || request.query.variant !== 'video') {
         return sendBytes(context, request, reply, task, request.query.variant);

@@ -5,7 +5,8 @@ import type { FastifyRequest } from 'fastify';
 import type { CallApi } from '../../mcp/api.ts';
 import { createMcpServer } from '../../mcp/server.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
-import type { ApiContext, App } from '../context.ts';
+import type { ApiContext, ApiSettings, App } from '../context.ts';
+import { originPolicy } from '../http/cors.ts';
 import { hangUpSignal } from '../http/hangUp.ts';
 
 /**
@@ -23,7 +24,7 @@ export function mcpRoute(app: App, context: ApiContext): void {
     bodyLimit: settings.bodyLimit,
     schema: { hide: true },
     handler: async (request, reply) => {
-      refuseOtherSites(request, settings.publicUrl);
+      refuseOtherSites(request, settings);
       const { authorization = '' } = request.headers;
       const call = callOf(app, authorization);
       const handler = createMcpHandler(() => createMcpServer(call, settings.version, stopping.signal), {
@@ -68,10 +69,14 @@ function webRequest({ method, url, headers }: FastifyRequest, signal: AbortSigna
 /** The protocol demands it: a page of another site must not talk to a server on the user's own machine. The key protects what this does not. */
 function refuseOtherSites(
   { headers: { origin }, host }: FastifyRequest,
-  publicUrl: string | undefined,
+  { publicUrl, corsOrigins }: ApiSettings,
 ): void {
-  if (origin === undefined) return;
+  if (origin === undefined || originPolicy(corsOrigins)(origin)) return;
   const own = [host, publicUrl && URL.parse(publicUrl)?.host];
   if (own.includes(URL.parse(origin)?.host ?? '')) return;
-  throw new OnetakeError('forbidden', 403, 'Pages of other sites may not call /mcp.');
+  throw new OnetakeError(
+    'forbidden',
+    403,
+    'Pages of other sites may not call /mcp unless ONETAKE_CORS_ORIGINS lists their origin.',
+  );
 }
