@@ -7,7 +7,7 @@ import { createVideoOpener } from './api/ownVideo.ts';
 import { createServer } from './api/server.ts';
 import { IDLE_GRACE_MS, shutDown, trackUnused } from './api/shutdown.ts';
 import { createEventStreams } from './api/streams.ts';
-import { createFrames, eventView } from './api/views/event.ts';
+import { createFrames, webhookBody } from './api/views/event.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
@@ -240,7 +240,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   };
   const frameOf = createFrames({ ...view, clock });
   const guardedFetch = callerFetch(config, proxies);
-  const render = (event: TaskEvent) => eventView(event, view, clock.now());
+  const render = (event: TaskEvent) => webhookBody(event, view, clock.now());
   const { webhooks, sender } = openWebhooks(config, { ...parts, log, fetch: guardedFetch, render }, opened);
   let server: App | undefined;
   let unused: ReadonlySet<Socket> = new Set();

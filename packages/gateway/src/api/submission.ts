@@ -6,6 +6,7 @@ import { checkRequest } from '../catalogue/validate/request.ts';
 import { logOf } from '../observability/requestLog.ts';
 import type { IdempotencyRecord } from '../store/store.ts';
 import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
+import type { VideoRequest } from '../tasks/request.ts';
 import type { Task } from '../tasks/task.ts';
 import { type ApiContext, keyOf } from './context.ts';
 import { hangUpSignal } from './http/hangUp.ts';
@@ -17,6 +18,8 @@ export interface Asked {
   readonly given: unknown;
   /** The same as a body of the unified API. Called only if there is no task yet. */
   unified(): Promise<unknown>;
+  /** The API of the call, if it is not the unified one. */
+  readonly api?: VideoRequest['api'];
   /** The task that this is a remix of. */
   readonly remixOf?: string;
 }
@@ -38,7 +41,7 @@ export function createSubmission(context: ApiContext): Submission {
   async function submit(
     request: FastifyRequest,
     reply: FastifyReply,
-    { unified, remixOf }: Pick<Asked, 'unified' | 'remixOf'>,
+    { unified, api, remixOf }: Omit<Asked, 'given'>,
     idempotency: IdempotencyRecord | undefined,
   ) {
     const key = keyOf(request);
@@ -60,6 +63,7 @@ export function createSubmission(context: ApiContext): Submission {
         request: {
           ...measured.request,
           ...(webhookUrl === undefined ? {} : { webhookUrl }),
+          ...(api === undefined ? {} : { api }),
           ...(remixOf === undefined ? {} : { remixOf }),
           ...(notes.length > 0 ? { notes } : {}),
         },

@@ -26,6 +26,7 @@ const REQUEST = [
   'height',
   'metadata',
   'notes',
+  'api',
 ] as const;
 const ATTEMPT = ['outcome', 'endedAt'] as const;
 const PRICE = ['currency'] as const;

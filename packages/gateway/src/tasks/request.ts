@@ -29,6 +29,8 @@ export interface VideoRequest {
   readonly promptExtend?: boolean;
   readonly personGeneration?: string;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Whose API the task was made through, if not our own. Its webhooks are in that API's words. */
+  readonly api?: 'openai';
   /** Where the end of the task is announced. No answer has it. */
   readonly webhookUrl?: string;
   /** What the caller was told about how the request is carried out, such as roundings and redirections. */

@@ -92,6 +92,7 @@ function submitRoute(app: App, context: ApiContext, submit: Submission, call: Ca
       const fields = readFields(request.body, Object.keys(body.shape));
       const { task, replayed } = await submit(request, reply, {
         given: [call.operation, id, fields],
+        api: 'openai',
         unified: () => unifiedBody(call.operation, { id, fields }, context.catalogue, find(context, request)),
         ...(call.operation === 'remix' && id !== undefined ? { remixOf: id } : {}),
       });

@@ -14,9 +14,25 @@ export interface EventFrame {
 }
 
 /** An event on the wire: the answer of a query as of the event, with links that are signed now. */
-export async function eventView({ id, type, at, task }: TaskEvent, parts: ViewParts, now: number) {
+async function eventView({ id, type, at, task }: TaskEvent, parts: ViewParts, now: number) {
   const data = taskView(task, {}, now, await urlsOf(task, parts));
   return { id, type, timestamp: new Date(at).toISOString(), data };
+}
+
+/**
+ * The body of a webhook: the event, or for a task of OpenAI's API what that announces. It has no event for a start, so that of the
+ * unified API is sent. https://platform.openai.com/docs/api-reference/webhook-events/video/completed
+ */
+export async function webhookBody(event: TaskEvent, parts: ViewParts, now: number): Promise<object> {
+  const { id, type, at, taskId, task } = event;
+  if (task.request.api !== 'openai' || type === 'video.started') return eventView(event, parts, now);
+  return {
+    id,
+    object: 'event',
+    created_at: Math.floor(at / 1000),
+    type: type === 'video.succeeded' ? 'video.completed' : type,
+    data: { id: taskId },
+  };
 }
 
 export const createFrames =

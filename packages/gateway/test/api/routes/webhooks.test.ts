@@ -1,7 +1,8 @@
 import { verifyWebhook } from '@onetake/client';
+import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
-import { type Json, QUICK, startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { type Json, KEY, QUICK, startTestGateway, type TestGateway } from '../../support/gateway.ts';
 import { freshDatabase } from '../../support/servers/database.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 
@@ -51,6 +52,37 @@ describe.each([
 
     await t.call(`/v1/video/generations/${task.task_id}`, { method: 'DELETE' });
     expect((await t.json(DELIVERIES)).body.data).toEqual([]);
+  });
+
+  it('speak the words of OpenAI about a video of its API, so that its package reads them', async () => {
+    const t = await started();
+    const to = await receiver();
+    const { secret } = await created(t, { url: to.origin, events: ['video.succeeded', 'video.failed'] });
+    const openai = new OpenAI({ baseURL: `${t.gateway.address}/v1`, apiKey: KEY, webhookSecret: secret });
+    const { id } = await openai.videos.create({
+      model: 'onetake-preview',
+      prompt: 'a paper boat',
+      seconds: '2' as '4',
+    });
+    const failing = await openai.videos.create({
+      model: 'onetake-preview',
+      prompt: 'a paper boat',
+      seconds: '20' as '4',
+    });
+    await t.json(`/v1/video/generations/${failing.id}/cancel`, { method: 'POST' });
+    await eventually(() => expect(to.messages).toHaveLength(2));
+    // Its types do not know these events yet.
+    const told: Json[] = await Promise.all(
+      to.messages.map(({ body, headers }) => openai.webhooks.unwrap(body, headers)),
+    );
+    expect(told.find(({ type }) => type === 'video.completed')).toEqual({
+      id: expect.stringMatching(/^evt_/),
+      object: 'event',
+      created_at: expect.any(Number),
+      type: 'video.completed',
+      data: { id },
+    });
+    expect(told.find(({ type }) => type === 'video.failed')).toMatchObject({ data: { id: failing.id } });
   });
 
   it('are tested: the answer says how that went', async () => {
