@@ -17,6 +17,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             'packages/*/test/**/*.test.ts',
+            'clients/*/tests/*.test.ts',
             'bench/test/*.test.ts',
             'chaos/test/*.test.ts',
             'scripts/test/**/*.test.{ts,mjs}',

@@ -32,7 +32,7 @@ export interface TestGateway {
   end(): Promise<void>;
 }
 
-export async function startTestGateway(): Promise<TestGateway> {
+export async function startTestGateway(settings: NodeJS.ProcessEnv = {}): Promise<TestGateway> {
   const dataDir = await mkdtemp(join(tmpdir(), 'onetake-'));
   const simulators = await startSimulators({ only: ['openai'], scale: 0.005, limits: false });
   const env = {
@@ -40,6 +40,7 @@ export async function startTestGateway(): Promise<TestGateway> {
     ONETAKE_PORT: '0',
     ONETAKE_DATA_DIR: dataDir,
     ONETAKE_BOOTSTRAP_KEY: KEY,
+    ...settings,
   };
   const config = readConfig(env, (path) => (path === 'onetake.yaml' ? POLLED_OFTEN : undefined));
   const proxy = await startProxy();

@@ -1,0 +1,164 @@
+"""The calls of a client, written once for `Onetake` and `AsyncOnetake`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._download import Opened, Variant, open_download
+from ._errors import ApiConnectionError, Interrupted, OnetakeError
+from ._file import SavedFile, save
+from ._http import Call, Http
+from ._timing import Deadline
+from ._wait import Abilities, OnProgress, task_path, wait_for_task
+
+if TYPE_CHECKING:
+    import builtins
+    import os
+    from collections.abc import AsyncGenerator, Iterator, Mapping
+
+    from ._io import Io
+    from ._types import Model, Status, SubmitParams, Submitted, Task
+
+_TASKS = "/v1/video/generations"
+#: The gateway fetches the inputs of a task for up to two minutes before it answers. Given up earlier, a repeat would begin anew. Seconds.
+_SUBMIT_TIMEOUT = 180.0
+
+
+@dataclasses.dataclass
+class _About:
+    """What is known of a task, for errors."""
+
+    task_id: str | None = None
+    idempotency_key: str | None = None
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Have whatever ends the work say how to go on with the task, which goes on."""
+        try:
+            yield
+        except OnetakeError as error:
+            error.task_id = error.task_id or self.task_id
+            error.idempotency_key = error.idempotency_key or self.idempotency_key
+            raise
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(self._how(), self.task_id, self.idempotency_key) from interrupt
+        # Such as a cancelled task of asyncio: it must stay what it is. Notes exist from Python 3.11 on.
+        except BaseException as error:
+            if hasattr(error, "add_note"):
+                error.add_note(self._how())
+            raise
+
+    def _how(self) -> str:
+        if self.task_id:
+            return f"The task {self.task_id} goes on: wait({self.task_id!r}) waits for it again."
+        return f"The task may have been accepted: call again with idempotency_key={self.idempotency_key!r}."
+
+
+class Core:
+    """All calls, as coroutines over `Io`."""
+
+    def __init__(self, io: Io, base_url: str, api_key: str, max_retries: int) -> None:
+        self.io = io
+        self.http = Http(io, base_url, api_key, max_retries)
+        self.abilities = Abilities()
+
+    def _deadline(self, timeout: float | None = None) -> Deadline:
+        return Deadline(self.io, timeout)
+
+    async def generate(
+        self,
+        params: SubmitParams,
+        on_progress: OnProgress | None,
+        timeout: float | None,
+        idempotency_key: str | None,
+    ) -> Task:
+        deadline = self._deadline(timeout)
+        about = _About(idempotency_key=idempotency_key or _new_key())
+        with about.named():
+            submitted = await self._submit(params, about, deadline)
+            if on_progress:
+                await self.io.tell(on_progress, submitted)
+            known: dict[str, Any] = dict(submitted)
+            return await wait_for_task(
+                self.http, self.abilities, submitted["task_id"], on_progress, deadline, known
+            )
+
+    async def submit(self, params: SubmitParams, idempotency_key: str | None) -> Submitted:
+        about = _About(idempotency_key=idempotency_key or _new_key())
+        with about.named():
+            return await self._submit(params, about, self._deadline())
+
+    async def _submit(self, params: SubmitParams, about: _About, deadline: Deadline) -> Submitted:
+        call = Call(
+            _TASKS,
+            deadline,
+            method="POST",
+            body=params,
+            headers={"idempotency-key": about.idempotency_key or ""},
+            timeout=_SUBMIT_TIMEOUT,
+            # Because of the key.
+            repeatable=True,
+        )
+        submitted: Submitted = (await self.http.json(call)).body
+        if not isinstance(submitted, dict) or not isinstance(submitted.get("task_id"), str):
+            raise ApiConnectionError("The answer has no task_id; check base_url.")
+        about.task_id = submitted["task_id"]
+        return submitted
+
+    async def wait(self, task_id: str, on_progress: OnProgress | None, timeout: float | None) -> Task:
+        with _About(task_id).named():
+            return await wait_for_task(
+                self.http, self.abilities, task_id, on_progress, self._deadline(timeout)
+            )
+
+    async def get(self, task_id: str) -> Task:
+        task: Task = await self._of_task(task_id, Call(task_path(task_id), self._deadline(), repeatable=True))
+        return task
+
+    async def list(
+        self, status: Status | None, model: str | None, metadata: Mapping[str, str] | None, limit: int | None
+    ) -> AsyncGenerator[Task, None]:
+        query: dict[str, str | int | None] = {"status": status, "model": model, "limit": limit}
+        query.update({f"metadata[{name}]": value for name, value in (metadata or {}).items()})
+        while True:
+            page = (await self.http.json(Call(_TASKS, self._deadline(), query=query, repeatable=True))).body
+            for task in page["data"]:
+                yield task
+            if not page.get("has_more") or page.get("next_cursor") is None:
+                return
+            query["after"] = page["next_cursor"]
+
+    async def cancel(self, task_id: str) -> Task:
+        call = Call(f"{task_path(task_id)}/cancel", self._deadline(), method="POST")
+        task: Task = await self._of_task(task_id, call)
+        return task
+
+    async def delete(self, task_id: str) -> None:
+        await self._of_task(task_id, Call(task_path(task_id), self._deadline(), method="DELETE"))
+
+    async def models(self) -> builtins.list[Model]:
+        answer = await self.http.json(Call("/v1/models", self._deadline(), repeatable=True))
+        models: builtins.list[Model] = answer.body["data"]
+        return models
+
+    async def download(self, task_id: str, file: str | os.PathLike[str], variant: Variant) -> SavedFile:
+        with _About(task_id).named():
+            return await save(self.http, task_id, Path(file), variant)
+
+    async def open(self, task_id: str, variant: Variant) -> Opened:
+        return await open_download(self.http, task_id, variant)
+
+    async def _of_task(self, task_id: str, call: Call) -> Any:
+        try:
+            return (await self.http.json(call)).body
+        except OnetakeError as error:
+            error.task_id = task_id
+            raise
+
+
+def _new_key() -> str:
+    return secrets.token_hex(16)
