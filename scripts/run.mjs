@@ -22,6 +22,7 @@ const TASKS = {
   'bench:limits': ['bench/limits.ts'],
   'bench:tracking': ['bench/tracking.ts'],
   'bench:polling': ['bench/polling.ts'],
+  'bench:delivery': ['bench/delivery.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -49,6 +50,8 @@ const USAGES = {
     "[--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1] [--times catalogue] [--account '{}'] [--postgres] [--against checkout]     how late the end of a job is known",
   'bench:polling':
     '[--tasks 100000] [--only log-normal,account] [--plots folder]     delay and polls beside the optimum, in virtual time',
+  'bench:delivery':
+    '[--tasks 200] [--waits 10000]     how long after the end of a task clients know of it, by the way they learn it',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

@@ -9,6 +9,7 @@ import type { Usage, UsageQuestion } from './usage.ts';
 export interface Gateway extends AsyncDisposable {
   readonly url: string;
   readonly apiKey: string;
+  readonly pid: number | undefined;
   /** When it knew the end of each task's job, by task id: the transition is durable. Milliseconds UTC. */
   readonly ends: ReadonlyMap<string, number>;
   usage(question: UsageQuestion): Promise<Usage>;
@@ -65,6 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return {
       url: await url.promise,
       apiKey: API_KEY,
+      pid: child.pid,
       ends,
       async usage(question) {
         const answered = once(child, 'message');
