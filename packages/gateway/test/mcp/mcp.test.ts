@@ -180,6 +180,8 @@ describe('/mcp', () => {
     const t = await started();
     expect((await post(t, { origin: 'https://evil.example' })).status).toBe(403);
     expect((await post(t, { origin: 'null' })).status).toBe(403);
+    // Its name leads here: DNS rebinding.
+    expect((await post(t, { origin: 'http://evil.example', host: 'evil.example' })).status).toBe(403);
     expect((await post(t, { origin: new URL(t.gateway.address).origin })).status).toBe(200);
   });
 

@@ -4,6 +4,7 @@ import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
 import type { CallApi } from '../../mcp/api.ts';
 import { createMcpServer } from '../../mcp/server.ts';
+import { isLocalhost } from '../../net/allowList.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, ApiSettings, App } from '../context.ts';
 import { originPolicy } from '../http/cors.ts';
@@ -41,6 +42,10 @@ export function mcpRoute(app: App, context: ApiContext): void {
   });
 }
 
+/** A name or an address of this machine, as `URL.hostname` has it. */
+const isLoopbackHost = (hostname: string): boolean =>
+  isLocalhost(hostname) || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+
 /** Requests that go through all hooks and routes of this server, without a connection. */
 const callOf =
   (app: App, authorization: string): CallApi =>
@@ -66,14 +71,17 @@ function webRequest({ method, url, headers }: FastifyRequest, signal: AbortSigna
   return new Request(new URL(url, 'http://gateway'), { method, headers: new Headers(given), signal });
 }
 
-/** The protocol demands it: a page of another site must not talk to a server on the user's own machine. The key protects what this does not. */
+/**
+ * The protocol demands it: a page of another site must not talk to a server on the user's own machine. That the page has the `Host` of the
+ * request proves nothing, because its name may lead here (DNS rebinding). The key protects what this does not.
+ */
 function refuseOtherSites(
-  { headers: { origin }, host }: FastifyRequest,
+  { headers: { origin } }: FastifyRequest,
   { publicUrl, corsOrigins }: ApiSettings,
 ): void {
   if (origin === undefined || originPolicy(corsOrigins)(origin)) return;
-  const own = [host, publicUrl && URL.parse(publicUrl)?.host];
-  if (own.includes(URL.parse(origin)?.host ?? '')) return;
+  const { host, hostname = '' } = URL.parse(origin) ?? {};
+  if (isLoopbackHost(hostname) || (publicUrl !== undefined && URL.parse(publicUrl)?.host === host)) return;
   throw new OnetakeError(
     'forbidden',
     403,
