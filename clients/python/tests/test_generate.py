@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 import os
@@ -310,6 +311,28 @@ def test_cancelling_leaves_the_task(backend: str) -> None:
             assert (await client.wait(known[0]))["status"] == "succeeded"
 
     anyio.run(main, backend=backend)
+
+
+def test_a_cancelled_call_says_which_task_goes_on() -> None:
+    async def main() -> None:
+        async with AsyncOnetake(URL, KEY) as client:
+            known: list[str] = []
+
+            def cancel(task: Task) -> None:
+                known.append(task["task_id"])
+                calling.cancel()
+
+            calling = asyncio.ensure_future(client.generate(**held(), on_progress=cancel))
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await calling
+            if sys.version_info >= (3, 11):
+                assert f"The task {known[0]} goes on" in cancelled.value.__notes__[0]
+            with pytest.raises(ConnectionError) as unreachable:
+                await AsyncOnetake("http://127.0.0.1:1", KEY, max_retries=0).submit(**held())
+            assert isinstance(unreachable.value, ApiConnectionError)
+            assert (unreachable.value.task_id, bool(unreachable.value.idempotency_key)) == (None, True)
+
+    asyncio.run(main())
 
 
 def test_many_wait_at_once_with_one_client() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._download import Opened, Variant, open_download
-from ._errors import ApiConnectionError, Interrupted, OnetakeError
+from ._errors import ApiConnectionError, Interrupted, OnetakeError, about_task
 from ._file import SavedFile, save
 from ._http import Call, Http
 from ._timing import Deadline
@@ -30,7 +30,7 @@ _SUBMIT_TIMEOUT = 180.0
 
 @dataclasses.dataclass
 class _About:
-    """What is known of a task, for errors."""
+    """What is known of a task that is submitted or waited for."""
 
     task_id: str | None = None
     idempotency_key: str | None = None
@@ -146,18 +146,16 @@ class Core:
         return models
 
     async def download(self, task_id: str, file: str | os.PathLike[str], variant: Variant) -> SavedFile:
-        with _About(task_id).named():
+        with about_task(task_id):
             return await save(self.http, task_id, Path(file), variant)
 
     async def open(self, task_id: str, variant: Variant) -> Opened:
-        return await open_download(self.http, task_id, variant)
+        with about_task(task_id):
+            return await open_download(self.http, task_id, variant)
 
     async def _of_task(self, task_id: str, call: Call) -> Any:
-        try:
+        with about_task(task_id):
             return (await self.http.json(call)).body
-        except OnetakeError as error:
-            error.task_id = task_id
-            raise
 
 
 def _new_key() -> str:

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ._errors import ApiConnectionError, ApiError, DownloadError, NotFoundError, OnetakeError
+from ._errors import ApiConnectionError, ApiError, DownloadError, NotFoundError
 from ._http import Call
 from ._timing import Backoff, Deadline
 from ._wait import task_path
@@ -70,16 +70,11 @@ class Opened(Protocol):
 
 
 async def open_download(http: Http, task_id: str, variant: Variant, resume: Resume | None = None) -> Opened:
-    """Open the bytes of a finished task."""
-    try:
-        return await _find(http, task_id, variant, resume)
-    except OnetakeError as error:
-        error.task_id = error.task_id or task_id
-        raise
+    """
+    Open the bytes of a finished task.
 
-
-async def _find(http: Http, task_id: str, variant: Variant, resume: Resume | None) -> Opened:
-    """The gateway has the bytes at `…/content`. Another server may only have a link, or JSON with the bytes in base64."""
+    The gateway has them at `…/content`. Another server may only have a link, or JSON with the bytes in base64.
+    """
     no_deadline = Deadline(http.io, None)
 
     async def opened(path: str, query: dict[str, str | int | None]) -> tuple[Call, Response]:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ._types import Task
 
@@ -28,6 +29,16 @@ def _restore(kind: type[OnetakeError], args: tuple[Any, ...], state: dict[str, A
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
+
+
+@contextlib.contextmanager
+def about_task(task_id: str) -> Iterator[None]:
+    """Have errors name the task."""
+    try:
+        yield
+    except OnetakeError as error:
+        error.task_id = error.task_id or task_id
+        raise
 
 
 class ApiConnectionError(OnetakeError, ConnectionError):
