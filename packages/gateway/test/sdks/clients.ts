@@ -26,6 +26,7 @@ const VLLM_OMNI = {
   model: 'Wan-AI/Wan2.2-T2V-A14B-Diffusers',
   video: HD,
 };
+const SGLANG = { ...VLLM_OMNI, simulator: 'sglang' };
 const GEMINI = { simulator: 'gemini', model: 'veo-3.1-fast-generate-preview', video: HD };
 const GEMINI_OMNI = { simulator: 'gemini', model: 'gemini-omni-1.2-flash', video: HD };
 const VERTEX = { simulator: 'vertex', model: 'veo-3.1-fast-generate-001', video: HD };
@@ -56,6 +57,7 @@ const LUMA = {
   model: 'ray-2',
   video: { width: 1280, height: 720, seconds: 5 },
 };
+const RUNWAY = { simulator: 'runway', model: 'gen4.5', video: HD };
 
 /** The base URL of a client that knows the provider's paths. */
 const atOrigin = ({ path: _path, ...target }: Target): Target => target;
@@ -64,7 +66,7 @@ const VOLCENGINE_SDK = 'volcengine-ark-runtime';
 const BYTEPLUS_SDK = 'byteplus-python-sdk-v2';
 
 export const CLIENTS: readonly Client[] = [
-  { package: 'openai', script: 'openai_videos.py', targets: [OPENAI, AZURE, VLLM_OMNI] },
+  { package: 'openai', script: 'openai_videos.py', targets: [OPENAI, AZURE, VLLM_OMNI, SGLANG] },
   { package: 'openai', script: 'openai-videos.mjs', targets: [OPENAI, AZURE] },
   { package: 'google-genai', script: 'google_veo.py', targets: [GEMINI, VERTEX] },
   { package: 'google-genai', script: 'google_omni.py', targets: [GEMINI_OMNI] },
@@ -83,9 +85,12 @@ export const CLIENTS: readonly Client[] = [
     targets: [{ ...REPLICATE, path: '/v1' }],
   },
   { package: 'lumaai', script: 'luma_generations.py', targets: [LUMA] },
+  { package: 'lumaai', script: 'luma-generations.mjs', targets: [LUMA] },
+  { package: 'runwayml', script: 'runway_tasks.py', targets: [RUNWAY] },
+  { package: '@runwayml/sdk', script: 'runway-tasks.mjs', targets: [RUNWAY] },
   {
     package: 'litellm',
     script: 'litellm_videos.py',
-    targets: [OPENAI, atOrigin(AZURE), VLLM_OMNI, GEMINI, atOrigin(WAN), atOrigin(ARK), MINIMAX, FAL],
+    targets: [OPENAI, atOrigin(AZURE), VLLM_OMNI, SGLANG, GEMINI, atOrigin(WAN), atOrigin(ARK), MINIMAX, FAL],
   },
 ];

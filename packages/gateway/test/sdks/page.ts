@@ -74,9 +74,11 @@ ${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}
 
 Not in the table:
 
-- xAI, whose SDK uses gRPC, which the simulator does not speak; Kling, Runway, Vidu, PixVerse, LTX, ComfyUI and SGLang Diffusion, for which no SDK was found or tried. Like MiniMax, fal and Replicate, xAI is also driven by the AI
-  SDK's package, through which [the gateway uses it](providers/ai-sdk.md).
+- xAI, whose SDK uses gRPC, which the simulator does not speak; like MiniMax, fal and Replicate, it is driven by the AI SDK's package, through which
+  [the gateway uses it](providers/ai-sdk.md).
+- Kling, Vidu, PixVerse and LTX, whose makers publish no SDK for their APIs, and ComfyUI, whose clients the simulator was not tried with. Their simulators were written from the documents that each file names.
 - Veo at the Gemini API with versions 3 of \`google-genai\` and \`@google/genai\`: there they make videos only with Gemini Omni.
-- The gateway. Its own API is not that of one of these clients. Schemathesis tests it against its OpenAPI document.
+- The gateway itself. \`openai\` (Python and Node) and \`litellm\` make videos at its [\`/v1/videos\`](openai-api.md), with the built-in model and with Sora 2, in the test beside
+  this one; Schemathesis tests its own API against its OpenAPI document.
 `;
 }

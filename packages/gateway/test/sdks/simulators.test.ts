@@ -144,9 +144,9 @@ const OPERATIONS: Readonly<Record<Call, readonly Operation[] | undefined>> = {
   list: ['list'],
   download: ['download'],
   link: ['download'],
-  // Some services cancel a job that is deleted.
+  // Some services have one call for both: it cancels a job that is not over, and deletes one that is.
   cancel: ['cancel', 'delete'],
-  delete: ['delete'],
+  delete: ['delete', 'cancel'],
   webhook: undefined,
   refusals: undefined,
 };

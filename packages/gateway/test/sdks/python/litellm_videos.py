@@ -12,13 +12,14 @@ PROVIDERS = {
     "openai": ("openai", OPENAI),
     "azure": ("azure", OPENAI),
     "vllm-omni": ("hosted_vllm", OPENAI),
+    "sglang": ("openai", OPENAI),
     "gemini": ("gemini", OPENAI),
     "dashscope": ("dashscope", {"seconds": "2", "resolution": "480P"}),
     "ark": ("volcengine", {"seconds": "5", "resolution": "480p", "aspect_ratio": "16:9"}),
     "minimax": ("minimax", {"seconds": "5", "resolution": "480P", "aspect_ratio": "1:1"}),
     "fal": ("fal_ai", {"duration": "4s"}),
 }
-LISTED = ("openai", "azure", "vllm-omni", "ark")
+LISTED = ("openai", "azure", "vllm-omni", "sglang", "ark")
 
 
 def script(simulator):
