@@ -4,6 +4,7 @@ import { type Simulators, startSimulators } from '@onetake/simulators';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 
 /** A second of the upstream's time lasts 5 ms. */
 async function standIn(only: string): Promise<Simulators> {
@@ -132,6 +133,29 @@ describe('through a whole gateway', () => {
     // The upstream repeats the beginning of the key that it refuses.
     for (const text of [JSON.stringify(task), ...t.log]) expect(text).not.toContain(key.slice(0, 8));
     expect(t.log.join()).toContain('Incorrect API key');
+  });
+
+  it("a wrong base URL is a 502 and a line in the log that says so, and the other server's page reaches nobody", async () => {
+    const elsewhere = await serve((request, response) => {
+      request.resume();
+      response.writeHead(404, { 'content-type': 'text/html' }).end('<html><h1>nginx</h1></html>');
+    });
+    const t = await gateway(
+      // Otherwise it is tried again later, because a load balancer answers with pages while a service is down.
+      { OPENAI_API_KEY: 'sk-a-key', OPENAI_BASE_URL: `${elsewhere.origin}/v1`, ONETAKE_MAX_ATTEMPTS: '1' },
+      QUICK_SORA,
+    );
+    const task = await over(t, (await t.submit(BOAT)).body);
+    expect(task.error).toMatchObject({ code: 502, reason: 'upstream_unavailable' });
+    expect(JSON.stringify(task)).not.toMatch(/nginx|</);
+    expect(t.log.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({
+        event: 'upstream.submit_failed',
+        account: 'openai',
+        detail: expect.stringContaining('check base_url of the account'),
+      }),
+    );
+    expect(elsewhere.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 
   it('the copy upstream is deleted once the video is stored, if the account says so', async () => {
