@@ -19,11 +19,12 @@ interface Row {
 /** Compares every task with what the upstreams' ledger says about its prompt. */
 export function judge(
   outcomes: readonly Outcome[],
-  ledger: Ledger,
-  faults: Faults,
+  ledger: Pick<Ledger, 'jobs' | 'bills' | 'count'>,
+  faults: Pick<Faults, 'list'>,
 ): { wrong: number; report: string } {
   const wrong: string[] = [];
   const rows = new Map<string, Row>();
+  let billsOfVideos = 0;
   for (const { planned, id, task } of outcomes) {
     const { upstream } = planned.family;
     const row = rows.get(upstream) ?? { tasks: 0, succeeded: 0, asPlanned: 0, unknown: 0 };
@@ -39,10 +40,12 @@ export function judge(
     if (bills > planned.family.bills) complain(`billed ${bills} times`);
     if (task.status === 'succeeded') {
       row.succeeded += 1;
+      billsOfVideos += bills;
       if (planned.ending !== undefined) complain(`should have failed as ${planned.ending}`);
       if (jobs.length === 0) complain('no job upstream');
       if (bills < planned.family.bills) complain(`billed ${bills} times`);
     } else if (reason === 'submission_unknown') row.unknown += 1;
+    else if (bills > 0) complain('a bill without a video');
     else if (isPlanned(planned.ending, reason)) row.asPlanned += 1;
     else
       complain(`should have ${planned.ending === undefined ? 'succeeded' : `failed as ${planned.ending}`}`);
@@ -56,11 +59,13 @@ export function judge(
   });
   const hits = faults.list().reduce((sum, fault) => sum + fault.hits, 0);
   const total = ledger.count();
+  const billed = outcomes.filter(({ planned, task }) => task.status === 'succeeded' && planned.family.bills);
   return {
     wrong: wrong.length,
     report: [
       ...upstreams,
       `faults     ${hits} of ${total} requests met by ${faults.list().length} rules`,
+      `bills      ${billsOfVideos} for ${billed.length} videos of upstreams that bill, ${ledger.bills() - billsOfVideos} for lost submissions`,
       ...wrong.slice(0, 50),
       `${outcomes.length - wrong.length} of ${outcomes.length} tasks ended rightly`,
     ].join('\n'),
