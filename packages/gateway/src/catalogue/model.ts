@@ -174,9 +174,9 @@ const Condition = z.union([
   z.strictObject({
     parameter: z.enum(PARAMETERS),
     given: z.boolean(),
-    /** Of `references` only: those of a type, those with a role. */
+    /** Of `references` only: those of a type, those with a role. Null: those without a role. */
     type: z.enum(REFERENCE_TYPES).optional(),
-    role: role.optional(),
+    role: role.nullable().optional(),
   }),
   z.strictObject({ parameter: z.enum(PARAMETERS), in: z.array(value).min(1) }),
 ]);

@@ -6,6 +6,7 @@ import { readAll } from '../support/http/readAll.ts';
 import { openHttpWhile } from '../support/openHttp.ts';
 import { sending } from '../support/sending.ts';
 import { describeAbilities } from './contract/abilities.ts';
+import { describeCatalogue } from './contract/catalogue.ts';
 import {
   awaited,
   closedLater,
@@ -61,6 +62,7 @@ export function describeProviderContract(contract: ProviderContract): void {
     describeWords(suite);
     describeOptions(suite);
     describeReferences(suite);
+    describeCatalogue(suite);
   }
   if (!suite.local) describeTrouble(suite);
   describeEnd(suite);

@@ -96,6 +96,8 @@ export const KLING: readonly ModelEntry[] = [
       ...KLING_3.rules,
       { when: WITH_VIDEO, require: { parameter: 'generateAudio', in: [false] } },
       { when: WITH_SOURCE, require: { parameter: 'image', given: false } },
+      // One video: as `feature`, or as `base`, which is edited.
+      { when: WITH_SOURCE, require: { ...WITH_VIDEO, role: null, given: false } },
       {
         when: WITH_SOURCE,
         note: 'The video has the shape and duration of the source; aspect_ratio and duration are not sent.',

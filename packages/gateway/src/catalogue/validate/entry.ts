@@ -6,7 +6,7 @@ import { kindText } from '../references.ts';
 import { shapesOf, sizeText } from '../sizes.ts';
 import { type UpstreamParameters, upstreamParameters } from '../upstream.ts';
 import { list } from '../words.ts';
-import { conditionsOf } from './rules.ts';
+import { conditionsOf, isMeant } from './rules.ts';
 
 /** Contradictions between the members of an entry, one sentence per problem. The members are valid by themselves. */
 export function contradictions(model: Model): string[] {
@@ -117,9 +117,7 @@ function kindProblems({ parameters }: Model, conditions: readonly ConditionSpec[
   return conditions.flatMap((condition) => {
     const { type, role } = 'given' in condition ? condition : {};
     if (type === undefined && role === undefined) return [];
-    const fits = parameters.references?.takes.some(
-      (kind) => (type ?? kind.type) === kind.type && (role ?? kind.role) === kind.role,
-    );
+    const fits = parameters.references?.takes.some((kind) => isMeant({ type, role }, kind));
     return fits
       ? []
       : [`a rule speaks of references that the model does not take: ${type ?? ''} ${role ?? ''}`];

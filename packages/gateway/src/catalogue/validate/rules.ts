@@ -23,10 +23,12 @@ export function holds(condition: ConditionSpec, request: Parametrised): boolean 
 function isGiven({ parameter, type, role }: GivenSpec, request: Parametrised): boolean {
   if (type === undefined && role === undefined) return request[parameter] !== undefined;
   const references = request.references ?? [];
-  return references.some(
-    (one) => (type === undefined || one.type === type) && (role === undefined || one.role === role),
-  );
+  return references.some((one) => isMeant({ type, role }, one));
 }
+
+/** Whether a condition on references of a type, with a role or without any, is about this one. */
+export const isMeant = ({ type, role }: Pick<GivenSpec, 'type' | 'role'>, one: KindOf): boolean =>
+  (type === undefined || one.type === type) && (role === undefined || (one.role ?? null) === role);
 
 /** The conditions in a rule. */
 export const conditionsOf = (rule: RuleSpec): readonly ConditionSpec[] =>
@@ -74,7 +76,7 @@ function subjectText(condition: ConditionSpec): string {
   return [
     wireName(condition.parameter),
     ...(type === undefined ? [] : [`of type ${type}`]),
-    ...(role === undefined ? [] : [`with role ${role}`]),
+    ...(role === undefined ? [] : [role === null ? 'without a role' : `with role ${role}`]),
   ].join(' ');
 }
 

@@ -188,6 +188,10 @@ describe('rules about references', () => {
             when: { parameter: 'references', type: 'image', given: true },
             require: { parameter: 'duration', in: [4] },
           },
+          {
+            when: { parameter: 'references', role: 'source', given: true },
+            require: { parameter: 'references', type: 'video', role: null, given: false },
+          },
         ],
       },
     },
@@ -198,7 +202,10 @@ describe('rules about references', () => {
 
   it('see their types and roles', () => {
     const source = { type: 'video', role: 'source', url: MP4 };
-    expect(() => checked([source, { type: 'video', url: MP4 }], 6)).not.toThrow();
+    expect(() => checked([source], 6)).not.toThrow();
+    expect(() => checked([source, { type: 'video', url: MP4 }], 6)).toThrow(
+      'onetake-preview: references of type video without a role must be left out when references with role source are given',
+    );
     expect(() => checked([{ type: 'video', url: MP4 }], 6)).toThrow(
       'onetake-preview: references of type video with role source are required.',
     );

@@ -11,7 +11,13 @@ describeProviderContract({
   abilities: dashscopeDefinition.abilities.dashscope,
   startTwice: 'two_jobs',
   async create(openHttp) {
-    const simulators = await startSimulators({ only: ['dashscope'], scale: 0.001, limits: false });
+    const simulators = await startSimulators({
+      only: ['dashscope'],
+      scale: 0.001,
+      limits: false,
+      // Model Studio accepts most wrong parameters, and then fails the task.
+      settings: { dashscope: { checksAtSubmit: true } },
+    });
     const upstream = simulators.upstream('dashscope');
     const open = () => providerAt(upstream.url, { apiKey: upstream.key, openHttp });
     const provider = open();
