@@ -72,8 +72,17 @@ async function stripped(name: string, to: string): Promise<Manifest> {
     if (file.name.endsWith('.ts')) await writeFile(target, javaScriptOf(await readFile(from, 'utf8')));
     else await cp(from, target);
   }
-  return { ...(await readManifest(name)), exports: './dist/index.js' };
+  const manifest = await readManifest(name);
+  const { exports } = manifest;
+  const built = typeof exports === 'string' ? builtFrom(exports) : mapped(exports, builtFrom);
+  return { ...manifest, exports: built };
 }
+
+/** In the repository, package.json names the sources. */
+const builtFrom = (source: string): string => source.replace(/^\.\/src\/(.*)\.ts$/, './dist/$1.js');
+
+const mapped = (values: Readonly<Record<string, string>>, by: (value: string) => string) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, by(value)]));
 
 /** Imports and the URLs of child processes name files beside them. */
 const javaScriptOf = (text: string): string =>

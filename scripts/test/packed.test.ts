@@ -54,12 +54,16 @@ it('the gateway that npm installs into an empty folder makes videos there, for a
   const url = await addressIn(serving.stderr);
   await writeFile(join(folder, 'program.mjs'), PROGRAM);
   await run(process.execPath, ['program.mjs', url, key], { cwd: folder, env });
+  const generate = ['generate', 'a storm', '-m', 'onetake-preview', '-d', '1', '--resolution', '480p'];
+  const remote = { ...env, ONETAKE_URL: url, ONETAKE_API_KEY: key };
+  const made = await run(command, [...generate, '-o', 'storm.mp4'], { cwd: folder, env: remote });
+  expect(made.stdout).toBe('storm.mp4\n');
   serving.kill('SIGTERM');
   expect(await once(serving, 'exit')).toEqual([0, null]);
 
   const native = createNativePool({ concurrency: 1, log: createLog('silent') });
   onTestFinished(() => native.close());
-  for (const name of ['a-paper-boat.mp4', 'lighthouse.mp4'])
+  for (const name of ['a-paper-boat.mp4', 'lighthouse.mp4', 'storm.mp4'])
     expect(await probeVideo(native, join(folder, name))).toMatchObject({ ok: true, probe: { duration: 1 } });
 });
 

@@ -1,5 +1,6 @@
 import { type Download, type DownloadOptions, download } from './download.ts';
 import { OnetakeError } from './errors.ts';
+import { type EventOptions, type TaskEvent, watchEvents } from './events.ts';
 import { type Call, createHttp, type HttpOptions } from './http.ts';
 import { SYSTEM_TIMING } from './timing.ts';
 import type {
@@ -93,6 +94,21 @@ export class Onetake {
       if (!body.has_more || body.next_cursor === undefined) return;
       after = body.next_cursor;
     }
+  }
+
+  /**
+   * The events of all tasks of the project from now on, as webhooks announce them. It goes on after broken connections and restarts of the
+   * gateway without missing one, until `signal` ends it.
+   */
+  events(options: EventOptions = {}): AsyncGenerator<TaskEvent, never, undefined> {
+    return watchEvents(this.#server.http, options);
+  }
+
+  /** The secret that signs what is sent to the `webhook_url` of tasks, for `verifyWebhook`. */
+  async webhookSecret({ signal }: CallOptions = {}): Promise<string> {
+    const path = '/v1/webhook_secret';
+    const { body } = await this.#server.http.json<{ secret: string }>({ path, repeatable: true, signal });
+    return body.secret;
   }
 
   /** Cancels a task. One that its provider is still to stop is answered with `cancel_requested`; `wait` tells how it ends. */

@@ -20,6 +20,7 @@ export {
   WaitTimeoutError,
   WebhookError,
 } from './errors.ts';
+export type { EventOptions, TaskEvent } from './events.ts';
 export type { HttpOptions as OnetakeOptions } from './http.ts';
 export type {
   CallOptions,

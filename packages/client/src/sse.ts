@@ -8,16 +8,22 @@ export interface ServerSentEvent {
 const LONGEST_LINE = 4_000_000;
 
 /**
- * Takes the text of a stream piece by piece, and answers with the events that each piece completes.
+ * Takes the text of a stream piece by piece, and answers with the events that each piece completes. `onId` is called with where a client
+ * could go on, which may also move without an event.
  * As in https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
-export function createEventParser(): (piece: string) => readonly ServerSentEvent[] {
+export function createEventParser(
+  onId: (id: string) => void = () => undefined,
+): (piece: string) => readonly ServerSentEvent[] {
   let rest = '';
   let event = '';
   let data: string[] = [];
+  let id: string | undefined;
 
   function endOfEvent(): readonly ServerSentEvent[] {
     const ended = data.length > 0 ? [{ event: event || 'message', data: data.join('\n') }] : [];
+    if (id !== undefined) onId(id);
+    id = undefined;
     event = '';
     data = [];
     return ended;
@@ -30,6 +36,7 @@ export function createEventParser(): (piece: string) => readonly ServerSentEvent
     const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
     if (field === 'event') event = value;
     else if (field === 'data') data.push(value);
+    else if (field === 'id' && !value.includes('\0')) id = value;
     return [];
   }
 
@@ -45,11 +52,12 @@ export function createEventParser(): (piece: string) => readonly ServerSentEvent
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
   onBytes: () => void,
+  onId?: (id: string) => void,
 ): AsyncGenerator<ServerSentEvent, void, undefined> {
   const reader = body.getReader();
   // Also drops a byte order mark.
   const decoder = new TextDecoder();
-  const parse = createEventParser();
+  const parse = createEventParser(onId);
   try {
     for (;;) {
       const { done, value } = await reader.read();

@@ -23,16 +23,16 @@ const HOLD_SLACK_MS = 20_000;
 /** A server that answers within this has not held a query. Milliseconds. */
 const HELD_MS = 1000;
 /** A stream begins with the task as it is. If that does not arrive, something on the way keeps it back. Milliseconds. */
-const FIRST_EVENT_MS = 10_000;
+export const FIRST_EVENT_MS = 10_000;
 /** Three heartbeats of the gateway. A stream that is silent for longer is dead. Milliseconds. */
-const SILENCE_MS = 45_000;
+export const SILENCE_MS = 45_000;
 /** Streams that connect and bring nothing, until no more are tried. */
 const FRUITLESS_STREAMS = 2;
 const FIRST_POLL_MS = 1000;
 /** What the reference service recommends is 3 to 5 s. Milliseconds. */
 const LONGEST_POLL_MS = 10_000;
 /** How long a server may be out of reach before waiting for it ends. Milliseconds. */
-const LONGEST_OUTAGE_MS = 600_000;
+export const LONGEST_OUTAGE_MS = 600_000;
 
 /** What a server turned out not to have. Shared by all calls of a client. */
 export interface Abilities {

@@ -18,8 +18,9 @@ const PRINTED = [
   /^\d+ [0-9a-f]{64}\n$/,
   /^true\n$/,
   /^400\n$/,
+  /^video\.succeeded video_\w+\n$/,
   /^not accepted: duration .+\n$/,
-  /^(video_\w+ \d+\n){3}\{ order: '17' \}\n\[ [\s\S]*'onetake-preview'[\s\S]*\]\n$/,
+  /^(video_\w+ \d+\n){4}\{ order: '17' \}\n\[ [\s\S]*'onetake-preview'[\s\S]*\]\n$/,
 ];
 
 // Renders several videos, one after the other.

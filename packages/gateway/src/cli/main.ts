@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { OnetakeError } from '../tasks/errors.ts';
+import { EXIT } from './exitCodes.ts';
 import { createProgram, runProgram } from './program.ts';
 
 // Errors of standard error cannot be reported anywhere.
@@ -21,7 +22,7 @@ try {
   process.stderr.write(
     `${error instanceof Error ? (code === undefined ? error.stack : error.message) : String(error)}\n`,
   );
-  process.exitCode = mistaken ? 2 : 1;
+  process.exitCode = mistaken ? EXIT.mistaken : EXIT.failed;
   // Otherwise a pipe that nobody reads would keep the process alive.
   if (serving) process.exit();
 }

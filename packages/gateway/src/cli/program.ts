@@ -1,12 +1,12 @@
-import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Argument, Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { OnetakeError } from '../tasks/errors.ts';
 import { VERSION } from '../version.ts';
+import { completionScript, SHELLS } from './completion.ts';
+import { EXIT } from './exitCodes.ts';
 import { npmHint, withoutNpm } from './npm.ts';
 import { operatorCommands } from './operator/commands.ts';
-import { usageErrorOf, withExamples } from './usage.ts';
-
-/** The exit code for wrong arguments, settings and requests: what has to be changed before another try. */
-const EXIT_MISTAKEN = 2;
+import { remoteCommands } from './remote/commands.ts';
+import { explaining, usageErrorOf, withExamples } from './usage.ts';
 
 /**
  * The whole command line. It only declares: the code of a command is loaded when the command runs, because most start in a tenth of the
@@ -16,9 +16,9 @@ export function createProgram(): Command {
   const program = newProgram('onetake').description(
     'Makes videos with any model through a gateway, and runs the gateway.',
   );
-  program.commandsGroup('Use a gateway:');
-  mcp(program);
+  remoteCommands(program);
   operatorCommands(program);
+  completion(program);
   program
     .command('version', { hidden: true })
     .action(() => void process.stdout.write(`onetake ${VERSION}\n`));
@@ -30,16 +30,19 @@ export function createProgram(): Command {
   return program;
 }
 
-function mcp(program: Command) {
+function completion(program: Command): void {
   const command = program
-    .command('mcp')
-    .description(
-      'tools for agents over standard input and output (Model Context Protocol); also served at /mcp by every gateway',
-    )
-    .option('--url <url>', 'the gateway; by default ONETAKE_URL')
-    .option('--api-key <key>', 'by default ONETAKE_API_KEY')
-    .action(async (options) => (await import('./remote/mcp.ts')).mcpCommand(options));
-  return withExamples(command, 'mcp', 'mcp --url https://video.example.com');
+    .command('completion')
+    .description('print a script with which a shell completes commands and options')
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .exitOverride(explaining({ missingArgument: 'Say for which shell: bash, zsh or fish.' }))
+    .action((shell) => void process.stdout.write(completionScript(program, shell)));
+  withExamples(
+    command,
+    'completion bash > ~/.local/share/bash-completion/completions/onetake',
+    'completion zsh > ~/.onetake.zsh    # and in ~/.zshrc: source ~/.onetake.zsh',
+    'completion fish > ~/.config/fish/completions/onetake.fish',
+  );
 }
 
 /** A program whose errors are thrown, and printed by `runProgram`. */
@@ -70,7 +73,7 @@ export async function runProgram(
     const hint = error.message.includes('npm') ? undefined : npmHint(args, typed);
     const lines = [error.message, hint].filter(Boolean).map((line) => `${line}\n`);
     process.stderr.write([...lines, command.helpInformation()].join(lines.length > 0 ? '\n' : ''));
-    process.exitCode = EXIT_MISTAKEN;
+    process.exitCode = EXIT.mistaken;
   }
 }
 

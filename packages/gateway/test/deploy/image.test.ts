@@ -33,7 +33,7 @@ it('contains the source of every package of ours that the gateway depends on, an
   const need = (name: string): void => {
     needed.add(name);
     const { dependencies } = z
-      .object({ dependencies: z.record(z.string(), z.string()) })
+      .object({ dependencies: z.record(z.string(), z.string()).default({}) })
       .parse(JSON.parse(read(`packages/${name}/package.json`)));
     for (const dependency of Object.keys(dependencies)) {
       if (dependency.startsWith('@onetake/')) need(dependency.slice('@onetake/'.length));

@@ -1,6 +1,5 @@
 import { createWriteStream, existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
@@ -83,9 +82,8 @@ export function described({ duration, size, video_codec, audio_codec, bytes = 0 
   return `${duration} s, ${size}, ${codecs}, ${(bytes / 1e6).toFixed(2)} MB`;
 }
 
-/** A free path in the folder in which the command was started, named after `text`. */
+/** A free name in the folder in which the command was started, after `text`. */
 export function freeFile(text: string): string {
-  const dir = process.env.INIT_CWD ?? process.cwd();
   const slug =
     text
       .toLowerCase()
@@ -94,7 +92,7 @@ export function freeFile(text: string): string {
       .replace(/^-|-$/g, '')
       .slice(0, 60) || 'video';
   for (let n = 1; ; n++) {
-    const path = resolve(dir, n === 1 ? `${slug}.mp4` : `${slug}-${n}.mp4`);
+    const path = n === 1 ? `${slug}.mp4` : `${slug}-${n}.mp4`;
     if (!existsSync(path)) return path;
   }
 }

@@ -3,25 +3,17 @@ import { request } from 'undici';
 import type { CallApi } from '../../mcp/api.ts';
 import { createMcpServer } from '../../mcp/server.ts';
 import { VERSION } from '../../version.ts';
-import { usageError } from '../usage.ts';
-
-interface Given {
-  readonly url?: string | undefined;
-  readonly apiKey?: string | undefined;
-}
+import { connectionOf, type Given } from './connection.ts';
 
 /** A query is held for seconds, and an answer may have a poster. Milliseconds. */
 const CALL_MS = 60_000;
 
 /** `onetake mcp`: serves the Model Context Protocol on standard input and output, until the client closes them. */
 export async function mcpCommand(given: Given): Promise<void> {
-  const url = given.url ?? process.env.ONETAKE_URL ?? 'http://127.0.0.1:8787';
-  const key = given.apiKey ?? process.env.ONETAKE_API_KEY;
-  if (key === undefined) throw usageError('Say the API key: --api-key, or the variable ONETAKE_API_KEY.');
-  if (!URL.canParse(url)) throw usageError(`--url must be the address of a gateway, not "${url}".`);
+  const { url, apiKey } = connectionOf(given, process.env);
   const ended = Promise.withResolvers<void>();
   process.stdin.once('close', ended.resolve);
-  const server = serveStdio(() => createMcpServer(callOf(url, key), VERSION), {
+  const server = serveStdio(() => createMcpServer(callOf(url, apiKey), VERSION), {
     onerror: (error) => process.stderr.write(`${error.message}\n`),
   });
   await ended.promise;

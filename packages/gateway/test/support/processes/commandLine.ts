@@ -42,3 +42,39 @@ export function beginOnetake(
   onTestFinished(kill);
   return { child, kill };
 }
+
+/** A running `onetake` with its output so far. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  /** Resolves as soon as standard error has it; rejects if the process ends before. */
+  says(text: RegExp): Promise<void>;
+}
+
+/** Starts `onetake` in a folder with only these settings; it is killed when the test ends, if not before. */
+export function runOnetake(
+  args: readonly string[],
+  { cwd, env, input = '' }: { cwd: string; env: Readonly<Record<string, string>>; input?: string },
+): Running {
+  const child = spawn(process.execPath, [CLI, ...args], { cwd, env: environment(env) });
+  const [stdout, stderr]: [string[], string[]] = [[], []];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => stdout.push(text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(text));
+  // A process that does not read it may have ended before.
+  child.stdin.on('error', () => undefined).end(input);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const closed = once(child, 'close');
+  const output = () => ({ stdout: stdout.join(''), stderr: stderr.join('') });
+  const ended = closed.then(([code]) => ({ code, ...output() }));
+  return {
+    child,
+    ended,
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = () => text.test(output().stderr) && resolve();
+        child.stderr.on('data', look);
+        void ended.then(({ stderr: said }) => reject(new Error(`it ended without saying so: ${said}`)));
+        look();
+      }),
+  };
+}

@@ -1,0 +1,57 @@
+import {
+  ApiError,
+  AuthenticationError,
+  OnetakeError as ClientError,
+  ConnectionError,
+  RateLimitError,
+  ServerError,
+  TaskFailedError,
+  WaitTimeoutError,
+} from '@onetake/client';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { Interrupted } from '../interruption.ts';
+
+/**
+ * Runs a command of the remote kind. Says what went wrong and what to do about it, and sets the exit code. `next` says how to go on, if
+ * there is something to go on with.
+ */
+export async function reporting(work: () => Promise<void>, next: () => string | undefined = () => undefined) {
+  try {
+    await work();
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    const more = code === EXIT.taskFailed || code === EXIT.mistaken ? undefined : next();
+    process.stderr.write(`${more === undefined ? message : `${message}\n${more}`}\n`);
+    process.exitCode = code;
+  }
+}
+
+function failureOf(error: unknown): { readonly code: number; readonly message: string } {
+  if (error instanceof Interrupted) return { code: error.exitCode, message: 'Interrupted.' };
+  if (error instanceof TaskFailedError) {
+    const reason = error.reason === undefined ? '' : ` (${error.reason})`;
+    return { code: EXIT.taskFailed, message: `${error.taskId} failed: ${error.message}${reason}` };
+  }
+  if (error instanceof WaitTimeoutError) return { code: EXIT.timedOut, message: error.message };
+  if (error instanceof AuthenticationError) {
+    const advice = 'Check --api-key, ONETAKE_API_KEY, or the profile that onetake login has saved.';
+    return { code: EXIT.mistaken, message: `${error.message}\n${advice}` };
+  }
+  if (error instanceof ApiError) {
+    const isTrouble = error instanceof ServerError || error instanceof RateLimitError;
+    const id = isTrouble && error.requestId !== undefined ? ` (request ${error.requestId})` : '';
+    return { code: isTrouble ? EXIT.failed : EXIT.mistaken, message: `${error.message}${id}` };
+  }
+  if (error instanceof ConnectionError) {
+    const advice = 'Check --url or ONETAKE_URL, and that the gateway is running (onetake serve).';
+    return {
+      code: EXIT.failed,
+      message: `${error.message}\n${advice}`,
+    };
+  }
+  // The gateway's own errors, which main.ts knows, and programming errors, which keep their stack.
+  const known = error instanceof ClientError || (error instanceof Error && 'syscall' in error);
+  if (error instanceof OnetakeError || !known) throw error;
+  return { code: EXIT.failed, message: error.message };
+}

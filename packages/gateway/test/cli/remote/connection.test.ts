@@ -1,0 +1,162 @@
+import { execFile } from 'node:child_process';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { completionScript, SHELLS } from '../../../src/cli/completion.ts';
+import { createProgram } from '../../../src/cli/program.ts';
+import { KEY, startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { serve } from '../../support/servers/httpServer.ts';
+import { shellIn } from './world.ts';
+
+let t: TestGateway;
+beforeAll(async () => {
+  t = await startTestGateway();
+});
+afterAll(() => t.end());
+const env = () => ({ ONETAKE_URL: t.gateway.address, ONETAKE_API_KEY: KEY });
+
+describe('what is wrong with the connection is said, with what to do', () => {
+  it('a server that cannot be reached', async () => {
+    const { run } = await shellIn({ ...env(), ONETAKE_URL: 'http://127.0.0.1:2' });
+    const { code, stdout, stderr } = await run('list');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^http:\/\/127\.0\.0\.1:2 could not be reached.*ECONNREFUSED/);
+    expect(stderr).toMatch(
+      /Check --url or ONETAKE_URL, and that the gateway is running \(onetake serve\)\.\n$/,
+    );
+  });
+
+  it('a wrong key, and none', async () => {
+    const { run } = await shellIn({ ONETAKE_URL: t.gateway.address });
+    const wrong = await run('list', '--api-key', 'sk-wrong');
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).toMatch(
+      /^This API key does not exist; .*\nCheck --api-key, ONETAKE_API_KEY, or the profile/,
+    );
+    expect(await run('list')).toMatchObject({
+      code: 2,
+      stderr: 'Say the API key: --api-key KEY, or ONETAKE_API_KEY, or save it with onetake login.\n',
+    });
+  });
+
+  it('a server that is no gateway', async () => {
+    const { origin } = await serve((_request, response) => void response.end('<html>'));
+    const { run } = await shellIn({ ...env(), ONETAKE_URL: origin });
+    expect(await run('list')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The answer is not JSON; /),
+    });
+    expect(await run('list', '--url', 'video.example.com')).toMatchObject({ code: 2 });
+  });
+});
+
+describe('onetake login', () => {
+  it('saves a profile that only this user can read, and the commands use it', async () => {
+    const { cwd, begin, run } = await shellIn({});
+    const login = await begin(['login', '--url', t.gateway.address], `${KEY}\n`).ended;
+    const path = join(cwd, '.config/onetake/profile.json');
+    expect(login).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining(path) });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await stat(join(cwd, '.config/onetake'))).mode & 0o777).toBe(0o700);
+    expect(await run('list', '--json')).toMatchObject({ code: 0, stdout: '[]\n' });
+    expect((await run('models')).stdout).toMatch(/^onetake-preview {2}.*free\n/);
+    expect((await run('models', 'onetake-preveiw')).stderr).toMatch(/did you mean onetake-preview\?/);
+
+    // Its key is for this gateway alone.
+    const other = await serve((_request, response) => void response.end());
+    const refused = await run('list', '--url', other.origin);
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`The saved API key is for ${t.gateway.address}`),
+    });
+    expect(other.requests).toHaveLength(0);
+    await writeFile(path, '{');
+    expect(await run('list')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`${path} is damaged`),
+    });
+  });
+
+  it('saves no key that the gateway refuses, and follows XDG_CONFIG_HOME', async () => {
+    const { cwd, begin } = await shellIn({ ONETAKE_URL: t.gateway.address });
+    expect(await begin(['login'], 'sk-wrong').ended).toMatchObject({ code: 2 });
+    await expect(stat(join(cwd, '.config'))).rejects.toThrow('ENOENT');
+    const elsewhere = await shellIn({ ...env(), XDG_CONFIG_HOME: join(cwd, 'mine') });
+    expect(await elsewhere.run('login')).toMatchObject({ code: 0 });
+    expect(JSON.parse(await readFile(join(cwd, 'mine/onetake/profile.json'), 'utf8'))).toEqual({
+      url: t.gateway.address,
+      api_key: KEY,
+    });
+  });
+});
+
+it('onetake webhooks listen sends events to a local server, which verifies them as webhooks', async () => {
+  const { body } = await t.json('/v1/webhook_secret');
+  const arrived: { type: string; data: { task_id: string } }[] = [];
+  const both = Promise.withResolvers<void>();
+  const receiver = await serve(async (request, response) => {
+    const event = new Webhook(body.secret).verify(
+      await text(request),
+      request.headers as Record<string, string>,
+    );
+    arrived.push(event as (typeof arrived)[number]);
+    response.writeHead(204).end();
+    if (arrived.length === 2) both.resolve();
+  });
+  const { begin } = await shellIn(env());
+  const listening = begin(['webhooks', 'listen', '--forward', `${receiver.origin}/hook?a=1`]);
+  await listening.says(/Listening/);
+  const { task_id: id } = await t.finished();
+  await both.promise;
+  expect(arrived.map(({ type, data }) => [type, data.task_id])).toEqual([
+    ['video.started', id],
+    ['video.succeeded', id],
+  ]);
+  expect(receiver.requests.map(({ url }) => url)).toEqual(['/hook?a=1', '/hook?a=1']);
+  listening.child.kill('SIGINT');
+  const { code, stdout } = await listening.ended;
+  expect(code).toBe(130);
+  expect(stdout).toMatch(new RegExp(`^video\\.started {2}${id} {2}204 in \\d+ ms\n`));
+});
+
+describe('onetake completion', () => {
+  it.each(SHELLS)('%s: has every command and option', (shell) => {
+    const script = completionScript(createProgram(), shell);
+    const program = createProgram();
+    for (const command of program.commands) {
+      if (command.name() !== 'version') expect(script).toContain(command.name());
+      for (const { long } of command.options) expect(script).toContain(long?.slice(2));
+    }
+  });
+
+  it('is a script that bash understands, and that completes', async () => {
+    const { cwd, run } = await shellIn({});
+    const bash = async (script: string) =>
+      (await promisify(execFile)('bash', ['-c', script], { cwd })).stdout;
+    for (const shell of ['bash', 'zsh']) {
+      const { code, stdout } = await run('completion', shell);
+      expect(code).toBe(0);
+      await writeFile(join(cwd, shell), stdout);
+      expect(await bash(`bash -n ${shell}`)).toBe('');
+    }
+    const complete = async (...words: string[]) => {
+      const list = words.map((word) => `'${word}'`).join(' ');
+      const script = `source ./bash; COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _onetake; echo "\${COMPREPLY[@]}"`;
+      return (await bash(script)).trim().split(' ');
+    };
+    expect(await complete('onetake', 'gen')).toEqual(['generate']);
+    expect(await complete('onetake', 'keys', '')).toEqual(
+      expect.arrayContaining(['create', 'list', 'revoke']),
+    );
+    expect(await complete('onetake', 'generate', 'a fox', '--res')).toEqual(['--resolution']);
+    expect(await complete('onetake', 'list', '--status', 's')).toEqual(['succeeded']);
+    expect(await complete('onetake', 'generate', 'a fox', '-o', '')).toEqual(['']);
+    expect(await run('completion', 'bsh')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/bash, zsh, fish/),
+    });
+  });
+});
