@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { AuthenticationError, ConnectionError, Onetake, type TaskEvent } from '../src/index.ts';
 import { KEY, QUICK, startTestGateway, type TestGateway } from './support/gateway.ts';
 
@@ -60,6 +63,46 @@ describe('the events of a project', () => {
     gateway.proxy.fault = () => undefined;
     const nobody = new Onetake({ baseUrl: 'http://127.0.0.1:9', apiKey: KEY, maxRetries: 0 });
     await expect(nobody.events().next()).rejects.toThrow(ConnectionError);
+  });
+});
+
+/** A server whose connections each tell this and end, and the cursors that they were asked to go on from. */
+async function telling(...connections: readonly string[]) {
+  const cursors: unknown[] = [];
+  const server = createServer((request, response) => {
+    cursors.push(request.headers['last-event-id']);
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(connections[cursors.length - 1]);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return { client: new Onetake({ baseUrl: `http://127.0.0.1:${port}`, apiKey: KEY }), cursors };
+}
+
+describe('after an interruption that the gateway cannot bridge', () => {
+  const event = (id: string) =>
+    `event: video.started\nid: c${id}\ndata: {"id":"${id}","type":"video.started"}\n\n`;
+  const reset = 'event: reset\nid: c3\ndata: {"reason":"too_old","message":"List the tasks."}\n\n';
+  const connections = [`${event('1')}:\nid: c2\n\n`, `${reset}${event('1')}${event('4')}`] as const;
+
+  it('the caller is told, and goes on from there without repeated events', async () => {
+    const { client, cursors } = await telling(...connections);
+    const messages: string[] = [];
+    const events = client.events({ onReset: (message) => messages.push(message) });
+    const taken = [(await events.next()).value.id, (await events.next()).value.id];
+    expect({ taken, messages, cursors }).toEqual({
+      taken: ['1', '4'],
+      messages: ['List the tasks.'],
+      cursors: [undefined, 'c2'],
+    });
+    await events.return(undefined as never);
+  });
+
+  it('it is an error for a caller who takes no notice', async () => {
+    const { client } = await telling(...connections);
+    const events = client.events();
+    await events.next();
+    await expect(events.next()).rejects.toThrow('List the tasks.');
   });
 });
 

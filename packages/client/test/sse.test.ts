@@ -23,6 +23,13 @@ it.each(['\n', '\r', '\r\n'])('reads lines that end with %j, in pieces of any si
   }
 });
 
+it('tells where a client could go on, which also moves without an event', () => {
+  const ids: string[] = [];
+  const parse = createEventParser((id) => ids.push(id));
+  expect(parse('id: 1\ndata: a\n\n:\nid: 2\n\nid: 3\ndata: b\n')).toEqual([{ event: 'message', data: 'a' }]);
+  expect(ids).toEqual(['1', '2']);
+});
+
 it('refuses a body that is no stream of events before it fills the memory', () => {
   const parse = createEventParser();
   expect(() => {

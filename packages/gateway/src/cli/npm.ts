@@ -29,6 +29,11 @@ export function withoutNpm(args: readonly string[], typed: Typed): readonly stri
   const valueless: string[] = [];
   for (const option of options) {
     const name = option.name();
+    if (option.negate) {
+      // npm takes it as the other option with the value false, which it passes as an empty text.
+      if (env[`npm_config_${name.slice(3).replaceAll('-', '_')}`] === '') more.push(`--${name}`);
+      continue;
+    }
     const value = env[`npm_config_${name.replaceAll('-', '_')}`];
     if (!value || NPM_OWN.includes(name) || args.some((arg) => arg.split('=')[0] === `--${name}`)) continue;
     if (option.isBoolean()) more.push(`--${name}`);

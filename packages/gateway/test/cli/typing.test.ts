@@ -104,6 +104,16 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
     ).toEqual([...['keys', 'create', '--expires-in-days', '30', '--name', 'x']]);
   });
 
+  it('are used if they negate another one', () => {
+    const { options } = commandOf(createProgram(), ['generate']).command;
+    const env = { ...NPM, npm_config_audio: '' };
+    expect(withoutNpm(['generate', 'x'], { options, words: 1, operands: 1, env })).toEqual([
+      'generate',
+      'x',
+      '--no-audio',
+    ]);
+  });
+
   it('are reported with the right command line if they cannot be reconstructed', () => {
     expect(() =>
       of(['keys', 'create', '5', 'p'], { npm_config_project: 'true', npm_config_expires_in_days: 'true' }),
@@ -120,6 +130,8 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
     ['backup', { npm_config_too: 'x' }, 'backup'],
     ['keys create', { npm_config_nmae: 'x' }, 'keys create'],
     ['keys create x', { npm_config_nmae: 'true' }, 'keys create'],
+    // -m, which npm takes for its --message.
+    ['generate x', { npm_config_message: 'onetake-preview' }, 'generate'],
   ])('are mentioned if npm has consumed one like them: %s %j', async (line, env, said) => {
     const { code, stderr } = await typed({ ...NPM, ...env }, line);
     expect(code).toBe(2);

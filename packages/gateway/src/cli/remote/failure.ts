@@ -22,10 +22,16 @@ export async function reporting(work: () => Promise<void>, next: () => string | 
   } catch (error) {
     const { code, message } = failureOf(error);
     const more = code === EXIT.taskFailed || code === EXIT.mistaken ? undefined : next();
-    process.stderr.write(`${more === undefined ? message : `${message}\n${more}`}\n`);
+    // Messages of others, such as a provider's, must not steer the terminal.
+    process.stderr.write(`${[printable(message), more].filter(Boolean).join('\n')}\n`);
     process.exitCode = code;
   }
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g;
+/** Control characters that are no line breaks become spaces. */
+export const printable = (text: string): string => text.replace(CONTROL, ' ');
 
 function failureOf(error: unknown): { readonly code: number; readonly message: string } {
   if (error instanceof Interrupted) return { code: error.exitCode, message: 'Interrupted.' };

@@ -37,13 +37,14 @@ async function askedKey(signal: AbortSignal): Promise<string> {
 const noKey = () => invalidRequest('There is no API key; type it, pipe it in, or say --api-key KEY.');
 
 async function ask(question: string, echo: NodeJS.WritableStream, signal: AbortSignal): Promise<string> {
-  process.stderr.write(question);
+  const isShown = echo === process.stderr;
+  if (!isShown) process.stderr.write(question);
   const terminal = createInterface({ input: process.stdin, output: echo, terminal: true });
   // A terminal that is read key by key turns Ctrl-C into an event instead of a signal.
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   const ended = Promise.withResolvers<never>();
   terminal.once('close', () => ended.reject(signal.aborted ? signal.reason : noKey()));
-  const answer = terminal.question('', { signal });
+  const answer = terminal.question(isShown ? question : '', { signal });
   // Rejects with an error of its own kind when it is aborted.
   const interrupted = answer.catch((error: unknown) => {
     signal.throwIfAborted();
@@ -53,6 +54,6 @@ async function ask(question: string, echo: NodeJS.WritableStream, signal: AbortS
     return await Promise.race([interrupted, ended.promise]);
   } finally {
     terminal.close();
-    if (echo !== process.stderr) process.stderr.write('\n');
+    if (!isShown) process.stderr.write('\n');
   }
 }

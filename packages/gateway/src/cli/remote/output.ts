@@ -8,6 +8,7 @@ import { downloadToFile } from '@onetake/client/node';
 import { invalidRequest } from '../../tasks/errors.ts';
 import { commandLine } from '../npm.ts';
 import type { Given } from './connection.ts';
+import { printable } from './failure.ts';
 
 /** Standard output, as the file of a video. */
 export const STDOUT = '-';
@@ -73,7 +74,7 @@ export function described(task: Task): string {
   const rows = Object.entries(fields).map(([name, value]) => [name, shownOf(name, value)]);
   if (error) rows.push(['error', `${error.message} (${error.reason})`]);
   const width = Math.max(...rows.map(([name = '']) => name.length));
-  return `${rows.map(([name = '', value]) => `${name.padEnd(width)}  ${value}`).join('\n')}\n`;
+  return `${rows.map(([name = '', value]) => printable(`${name.padEnd(width)}  ${value}`)).join('\n')}\n`;
 }
 
 function shownOf(name: string, value: unknown): string {

@@ -28,7 +28,8 @@ export async function requestOf(prompt: string, wishes: Wishes): Promise<SubmitP
   const { model, reference, metadata, set = [] } = wishes;
   if (model === undefined)
     throw usageError('Say which model: onetake generate "a prompt" -m MODEL (see onetake models).');
-  const params: Record<string, unknown> = {
+  // Without a prototype, so that no name has a value already.
+  const params: Record<string, unknown> = Object.assign(Object.create(null), {
     model,
     prompt: prompt === '-' ? (await text(process.stdin)).trim() : prompt,
     negative_prompt: wishes.negativePrompt,
@@ -43,7 +44,7 @@ export async function requestOf(prompt: string, wishes: Wishes): Promise<SubmitP
     video_url: wishes.video,
     references: reference && (await Promise.all(reference.map(referenceOf))),
     metadata: metadata && Object.fromEntries(metadata.map((pair) => pairOf('--metadata', pair))),
-  };
+  });
   for (const pair of set) setParameter(params, pair);
   return params as SubmitParams;
 }

@@ -24,8 +24,8 @@ interface GenerateWishes extends WaitWishes, Wishes {
 export async function generateCommand(prompt: string, wishes: GenerateWishes): Promise<void> {
   const { output, json, detach, idempotencyKey = randomUUID() } = wishes;
   const timeout = checkedWait(wishes);
-  const client = openClient(connectionOf(wishes, process.env));
   const params = await requestOf(prompt, wishes);
+  const client = openClient(connectionOf(wishes, process.env));
   if (output !== undefined) await checkOutput(output);
 
   const { signal } = catchInterruption();
