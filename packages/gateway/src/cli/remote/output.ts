@@ -7,6 +7,7 @@ import type { Onetake, Task } from '@onetake/client';
 import { downloadToFile } from '@onetake/client/node';
 import { invalidRequest } from '../../tasks/errors.ts';
 import { commandLine } from '../npm.ts';
+import { createProgressBar, type ProgressBar } from '../progressBar.ts';
 import type { Given } from './connection.ts';
 import { printable } from './failure.ts';
 
@@ -43,17 +44,39 @@ export interface Saved {
   readonly sha256?: string;
 }
 
+/** Saves a video, and shows how much of it is there if there is a terminal: a large one takes a while. */
 export async function save(
   client: Onetake,
   taskId: string,
   file: string,
   options: SaveOptions,
 ): Promise<Saved> {
-  if (file !== STDOUT) return { file, ...(await downloadToFile(client, taskId, file, options)) };
-  const { body } = await client.download(taskId, options);
-  await pipeline(Readable.fromWeb(body as never), process.stdout, { signal: options.signal, end: false });
-  return { file };
+  const bar = process.stderr.isTTY ? createProgressBar(process.stderr) : undefined;
+  const source = bar ? shownBy(bar, client) : client;
+  try {
+    if (file !== STDOUT) return { file, ...(await downloadToFile(source, taskId, file, options)) };
+    const { body } = await source.download(taskId, options);
+    await pipeline(Readable.fromWeb(body as never), process.stdout, { signal: options.signal, end: false });
+    return { file };
+  } finally {
+    bar?.end();
+  }
 }
+
+const shownBy = (bar: ProgressBar, client: Onetake): Pick<Onetake, 'download'> => ({
+  async download(id, options) {
+    const download = await client.download(id, options);
+    let received = download.offset;
+    const counted = new TransformStream<Uint8Array, Uint8Array>({
+      transform(piece, controller) {
+        received += piece.length;
+        if (download.bytes !== undefined) bar.show((received / download.bytes) * 100, 'saving');
+        controller.enqueue(piece);
+      },
+    });
+    return { ...download, body: download.body.pipeThrough(counted) };
+  },
+});
 
 export const printJson = (value: unknown): void =>
   void process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
