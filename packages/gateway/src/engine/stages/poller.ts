@@ -3,6 +3,7 @@ import { isOwnTrouble } from '../../providers/http/lostCall.ts';
 import type { Answer, DueJob, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
 import type { Permits } from '../../providers/rates/permits.ts';
 import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
+import { createTurns } from '../../time/turns.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import { asUpstreamError, handleOf, isSilence } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
@@ -38,6 +39,8 @@ type PollerParts = Pick<EngineParts, 'timers' | 'settings' | 'log'> & {
 
 /** Concurrent polls per account. Below this, only the account's rate limit bounds them. */
 const POLL_CONCURRENCY = 16;
+/** Answers that are handled in one turn of the event loop. A batch may have hundreds, and each moves what is known of its kind of job. */
+const ANSWERS_A_TURN = 25;
 /** How long an account is not polled after it refused a poll without saying for how long. Milliseconds. */
 const LIMITED_MS = 1000;
 
@@ -59,6 +62,7 @@ interface AccountPoller {
 export function createPoller(parts: PollerParts): Poller {
   const { accountStates, activeTasks, timers, settings, log, stopping } = parts;
   const pollers = new Map<string, AccountPoller>();
+  const turns = createTurns(ANSWERS_A_TURN);
   /** The tasks that wait for a poll, and how to answer them. */
   const waiting = new Map<ActiveTask, (polled: Polled | undefined) => void>();
 
@@ -163,7 +167,7 @@ export function createPoller(parts: PollerParts): Poller {
           poller.queue.leave(active);
           waiting.delete(active);
           active.wake = undefined;
-          resolve(polled);
+          turns(() => resolve(polled));
         };
         const due = () => {
           poller.queue.due(active, timers.monotonic());
