@@ -51,8 +51,9 @@ export async function openWaits(
 ): Promise<Disposable & { readonly open: number }> {
   const { hostname: host, port } = new URL(url);
   const sockets: Socket[] = [];
+  // Clients come at any time, so not all of them are answered at once.
   const request = (n: number) =>
-    `GET /v1/video/generations/${ids[n % ids.length]}?wait=60 HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${apiKey}\r\n\r\n`;
+    `GET /v1/video/generations/${ids[n % ids.length]}?wait=${30 + (n % 31)} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${apiKey}\r\n\r\n`;
   const hold = async (n: number) => {
     const socket = connect({ host, port: Number(port) });
     sockets.push(socket);

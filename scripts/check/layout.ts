@@ -10,6 +10,7 @@ const MIN_LINES = 40;
 
 /** Short files with one importer that stay separate, and why. */
 const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
+  { files: /\/time\/turns\.ts/, why: 'about the event loop, not about polls' },
   { files: /\/store\/migrations\//, why: 'a migration is a file, and is never edited once it has shipped' },
   {
     files: /\/store\/(?:sqlite|postgres)\/(?:accounts|estimates|keys|media|parts)\.ts/,
