@@ -43,14 +43,17 @@ export function createLanes(limits: LaneLimits = LANE_LIMITS): Lanes {
 
   return {
     room() {
-      if (inFlight >= limits.total) return undefined;
+      const free = limits.total - inFlight;
+      if (free <= 0) return undefined;
+      // No project takes the last places, so that a few whose receivers are silent do not stop the others.
+      const perProject = Math.min(limits.perProject, Math.ceil(free / 2));
       return {
-        limit: limits.total - inFlight,
+        limit: free,
         // Of a lane with nothing in flight. One that works gets the rest of its places as soon as it has some.
         perLane: limits.perUnprovenLane,
-        perProject: limits.perProject,
+        perProject,
         inLane: left(byLane, places),
-        inProject: left(byProject, () => limits.perProject),
+        inProject: left(byProject, () => perProject),
       };
     },
     enter({ lane, projectId }) {

@@ -18,6 +18,22 @@ describe('the lanes of a node', () => {
     expect(lanes.room()).toMatchObject({ inLane: { a: 0 }, inProject: { p: 3 } });
   });
 
+  it('are never all taken by a few projects whose receivers are silent', () => {
+    const lanes = createLanes({ ...LIMITS, total: 32, perProject: 8 });
+    /** Takes whatever the project may have, each in a lane of its own. */
+    const takeAll = (project: string): number => {
+      for (let taken = 0; ; taken++) {
+        const room = lanes.room();
+        if (!room || (room.inProject[project] ?? room.perProject) === 0) return taken;
+        lanes.enter(of(`${project} ${taken}`, project));
+      }
+    };
+    const taken = Array.from({ length: 6 }, (_, n) => takeAll(`silent ${n}`));
+    expect(taken).toEqual([8, 8, 6, 4, 2, 2]);
+    for (let n = 0; n < 6; n++) expect(takeAll(`silent ${n}`)).toBe(0);
+    expect(takeAll('another')).toBeGreaterThan(0);
+  });
+
   it('leave room for other projects, and none when all places are taken', () => {
     const lanes = createLanes(LIMITS);
     const leaves = Array.from({ length: 5 }, (_, n) => lanes.enter(of(`lane ${n}`)));
