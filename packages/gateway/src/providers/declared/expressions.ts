@@ -1,13 +1,14 @@
 import jsonata from 'jsonata';
+import type { RE2JS } from 're2js';
 import { z } from 'zod';
 import type { Json } from '../mapping/body.ts';
+import { compileLiterals, engineOf, UnsupportedPattern } from './bounds/regularExpression.ts';
+import { Turns } from './bounds/turns.ts';
 import { InputFile } from './inputFile.ts';
-import { Turns } from './turns.ts';
 
 /**
- * The guards of JSONata for one evaluation: nested calls, and items of a sequence. `Turns` bounds its time. An expression has no way to read a
- * file, to send a request, or to run JavaScript. Only its regular expressions are not bounded in time; the texts that they see are, by the limit on
- * answers.
+ * The guards of JSONata for one evaluation: nested calls, and items of a sequence. `Turns` bounds its time, and `engineOf`
+ * that of its regular expressions. An expression has no way to read a file, to send a request, or to run JavaScript.
  */
 const BOUNDS = { stack: 200, sequence: 100_000 };
 /** The most turns of one evaluation: a quarter of a second of computing. The expressions of a sensible file take less than a millisecond. */
@@ -24,10 +25,12 @@ export class Expression {
   readonly names: readonly string[];
   readonly #compiled: jsonata.Expression;
 
-  /** Throws if the text is not JSONata. */
+  /** Throws if the text is not JSONata, or has a regular expression that RE2 does not take. */
   constructor(text: string) {
     this.text = text;
-    this.#compiled = jsonata(text, BOUNDS);
+    const literals = new Map<RegExp, RE2JS>();
+    this.#compiled = jsonata(text, { ...BOUNDS, RegexEngine: engineOf(literals) });
+    compileLiterals(this.#compiled.ast(), literals);
     // The type of `assign` knows names of variables alone.
     this.#compiled.assign(BEFORE_STEP as unknown as string, beforeStep);
     // `$$` is the whole scope, also deep inside an expression.
@@ -149,7 +152,9 @@ function compile(text: string, context: z.RefinementCtx, at: readonly PropertyKe
     return new Expression(text);
   } catch (error) {
     const why = isThrown(error) ? error.message : String(error);
-    context.addIssue({ code: 'custom', path: [...at], message: `is not a JSONata expression: ${why}` });
+    const message =
+      error instanceof UnsupportedPattern ? `has what ${why}` : `is not a JSONata expression: ${why}`;
+    context.addIssue({ code: 'custom', path: [...at], message });
     return z.NEVER;
   }
 }

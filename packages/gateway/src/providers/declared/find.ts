@@ -8,6 +8,7 @@ import {
   type Listing,
   ROUNDING_MS,
 } from '../search/judge.ts';
+import { Turns } from './bounds/turns.ts';
 import { listAt, partOf, type Send } from './client.ts';
 import { reads } from './contradictions.ts';
 import { NoSuchJob, read, textOf } from './errors.ts';
@@ -16,7 +17,6 @@ import { timeOf } from './job.ts';
 import type { KeyProof } from './keyProof.ts';
 import { fillCall, requestScope, type Scope } from './request.ts';
 import type { ProviderFile } from './schema.ts';
-import { Turns } from './turns.ts';
 
 type Find = NonNullable<ProviderFile['find']>;
 type List = Extract<Find, { list: unknown }>['list'];

@@ -1,12 +1,12 @@
 import { withPollAfter } from '../http/retryAfter.ts';
 import type { Answer, Provider } from '../provider.ts';
+import { Turns } from './bounds/turns.ts';
 import { listAt, type Send } from './client.ts';
 import { NoSuchJob } from './errors.ts';
 import { readId, writeId } from './id.ts';
 import type { ReadJob } from './job.ts';
 import { fillCall } from './request.ts';
 import type { ProviderFile } from './schema.ts';
-import { Turns } from './turns.ts';
 
 interface ManyParts {
   readonly file: ProviderFile;

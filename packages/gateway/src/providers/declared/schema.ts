@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { baseUrl, headerValue, isHeaderName, webUrl } from '../../settingSchemas.ts';
 import { isReason, type Reason } from '../../tasks/reasons.ts';
+import { Pattern } from './bounds/regularExpression.ts';
 import { expression, path, template } from './expressions.ts';
 
 const headerName = z.string().refine(isHeaderName, 'must be the name of an HTTP header');
@@ -52,9 +53,9 @@ const reason = z
   .refine((word): word is Reason => isReason(word), 'must be a reason of docs/providers/declare-your-own.md');
 const pattern = z.string().transform((text, context) => {
   try {
-    return new RegExp(text, 'i');
+    return new Pattern(text);
   } catch (error) {
-    context.addIssue({ code: 'custom', message: String(error) });
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
     return z.NEVER;
   }
 });

@@ -35,8 +35,8 @@ const NOTHING_THERE: readonly number[] = [404, 405];
  */
 export interface ErrorRow {
   readonly status?: number | readonly [from: number, to: number];
-  readonly code?: string | RegExp;
-  readonly message?: RegExp;
+  readonly code?: string | Pick<RegExp, 'test'>;
+  readonly message?: Pick<RegExp, 'test'>;
   readonly reason: Reason;
   /** Whether a submission that is refused so may have created a job. Default: by the status; see `refusalError`. */
   readonly created?: 'no' | 'unknown';

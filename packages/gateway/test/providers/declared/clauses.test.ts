@@ -556,6 +556,19 @@ describe('errors', () => {
     expect(error).toMatchObject(expected);
   });
 
+  it.each([
+    // With backtracking it would take longer than the universe exists.
+    ['^(a+)+$', `${'a'.repeat(100_000)}!`, 'invalid_request'],
+    ['^(a+)+b', `aab${'a'.repeat(1_000_000)}`, 'content_rejected'],
+  ])('reads by /%s/ a message of any length in linear time', async (pattern, msg, reason) => {
+    const table = [{ message_matches: pattern, reason: 'content_rejected' }];
+    const { provider } = await toy({ errors: { ...errors, table } }, (_request, response) => {
+      response.statusCode = 400;
+      return { code: 1, msg };
+    });
+    expect(await settled(provider.submit(aJob(), sending(soon())))).toMatchObject({ reason });
+  });
+
   it('takes a listed refusal of a poll for a job that does not exist, and no other', async () => {
     let answer: unknown = { code: 404 };
     const { provider } = await toy({ errors }, () => answer);

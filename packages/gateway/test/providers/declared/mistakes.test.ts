@@ -86,6 +86,16 @@ describe('a file', () => {
       'errors: { table: [{ code: a, code_matches: b, reason: quota_exhausted }] }\nlimits:',
       /errors\.table\.0: must have code or code_matches, not both/,
     ],
+    [
+      'limits:',
+      "errors: { table: [{ message_matches: '(a)\\1', reason: quota_exhausted }] }\nlimits:",
+      /line 17: errors\.table\.0\.message_matches: is not a regular expression of RE2, which has no backreferences/,
+    ],
+    [
+      'status: =state',
+      'status: =$match(state, /(?<=a)b/)',
+      /line 14: job\.status: has what is not a regular expression of RE2, which has no backreferences and no lookaround/,
+    ],
     ['title: Toy', 'titel: Toy', /line 1: there is no "titel" here; did you mean title\?/],
     ['in_flight: 1', 'in_flight: 0', /limits\.in_flight: must be/],
     [

@@ -2,6 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 
 /** Milliseconds of computing after which other work of this process has its turn. */
 const TURN_MS = 5;
+/** The most that one step counts: the process may have been suspended meanwhile. */
+const MOST_TURNS_A_STEP = 10;
 
 /** Divides long computing into turns, so that it holds up nothing else: expressions are evaluated without waiting for anything. */
 export class Turns {
@@ -15,8 +17,9 @@ export class Turns {
 
   /** To be awaited before each step. Throws after `most` turns. */
   next(): Promise<void> | undefined {
-    if (performance.now() - this.#since < TURN_MS) return undefined;
-    this.#taken += 1;
+    const spent = performance.now() - this.#since;
+    if (spent < TURN_MS) return undefined;
+    this.#taken += Math.min(MOST_TURNS_A_STEP, Math.floor(spent / TURN_MS));
     if (this.#taken > this.#most) throw new Error('computes for too long; it may have an endless loop');
     return this.#pause();
   }
