@@ -204,7 +204,7 @@ describe('requests to a gateway', () => {
     }
     const { body: document } = await t.json('/openapi.json');
     const inside = ['/healthz', '/readyz'];
-    const used = [...Object.keys(document.paths), '/docs/', '/openapi.json'].filter(
+    const used = [...Object.keys(document.paths), '/docs/', '/openapi.json', '/mcp'].filter(
       (path) => !inside.includes(path),
     );
     const passes = (path: string) =>

@@ -65,7 +65,6 @@ const pageOf = ({ version, docs, openapi, mcp }: z.output<typeof Home>): string 
   <li><a href="${docs}">Reference</a>, which tries calls</li>
   <li><a href="${openapi}">OpenAPI document</a></li>
   <li><code>${mcp}</code>: tools for agents (Model Context Protocol)</li>
-  <li><a href="/readyz">State of this gateway</a></li>
 </ul>
 </html>
 `;

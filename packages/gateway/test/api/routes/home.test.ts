@@ -20,6 +20,6 @@ it('the address alone answers a program with JSON, and a browser with a page', a
   const page = await get('text/html,application/xhtml+xml,*/*;q=0.8');
   expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
   const links = [...(await page.text()).matchAll(/href="([^"]+)"/g)].map(([, href]) => String(href));
-  expect(links).toEqual(['/docs', '/openapi.json', '/readyz']);
+  expect(links).toEqual(['/docs', '/openapi.json']);
   for (const link of links) expect((await fetch(t.gateway.address + link)).status, link).toBe(200);
 });
