@@ -554,6 +554,159 @@ export interface ModelParameters {
     readonly reference_images: readonly string[];
     readonly video_url: string;
   };
+  readonly 'dashscope-vidu-q3-pro': {
+    /** 1 to 16 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly image: string;
+    readonly last_frame: string;
+    readonly generate_audio: true | false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+  };
+  readonly 'dashscope-vidu-q3-turbo': {
+    /** 1 to 16 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly image: string;
+    readonly last_frame: string;
+    readonly generate_audio: true | false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+  };
+  readonly 'dashscope-vidu-q3-mix-r2v': {
+    /** 1 to 16 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly references: References<'image'>;
+    readonly generate_audio: true | false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
+  readonly 'dashscope-vidu-q3-ad-r2v': {
+    /** 3 to 15 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly references: References<'image'>;
+    readonly generate_audio: true | false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
+  readonly 'dashscope-vidu-q3-drama-r2v': {
+    /** 2 to 15 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16';
+    readonly references: References<'image'>;
+    readonly generate_audio: true;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
+  readonly 'dashscope-vidu-q3-r2v': {
+    /** 1 to 16 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly references: References<'image'>;
+    readonly generate_audio: true | false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
+  readonly 'dashscope-vidu-q3-turbo-r2v': {
+    /** 1 to 16 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly references: References<'image'>;
+    readonly generate_audio: true | false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
+  readonly 'dashscope-vidu-q2': {
+    /** 1 to 10 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly generate_audio: false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+  };
+  readonly 'dashscope-vidu-q2-pro': {
+    /** 1 to 10 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly image: string;
+    readonly last_frame: string;
+    readonly generate_audio: false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+  };
+  readonly 'dashscope-vidu-q2-turbo': {
+    /** 1 to 10 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly image: string;
+    readonly last_frame: string;
+    readonly generate_audio: false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+  };
+  readonly 'dashscope-vidu-q2-pro-fast': {
+    /** 1 to 10 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly image: string;
+    readonly generate_audio: false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+  };
+  readonly 'dashscope-vidu-q2-r2v': {
+    /** 1 to 10 */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly references: References<'image'>;
+    readonly generate_audio: false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
+  readonly 'dashscope-vidu-q2-pro-r2v': {
+    /** 1 to 10, or -1: the model decides */
+    readonly duration: number;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1' | '4:3' | '3:4';
+    readonly references: References<'image' | 'video'>;
+    readonly generate_audio: false;
+    /** 0 to 2147483647 */
+    readonly seed: number;
+    readonly watermark: true | false;
+    readonly reference_images: readonly string[];
+  };
   readonly 'seedance-2.5': {
     /** 4 to 30, or -1: the model decides */
     readonly duration: number;

@@ -52,6 +52,10 @@ describe('an account serves only the models that its service has', () => {
     ['sora-2', account('openai', 'azure'), '2026-09-14T12:00:00Z', true],
     ['sora-2', account('openai', 'azure'), '2026-09-15T00:00:00Z', false],
     ['seedance-2.0', account('ark', 'byteplus'), NOVEMBER, true],
+    ['dashscope-vidu-q3-pro', account('dashscope', 'beijing'), NOVEMBER, true],
+    ['dashscope-vidu-q3-pro', account('dashscope', 'singapore'), NOVEMBER, false],
+    ['dashscope-vidu-q3-ad-r2v', account('dashscope', 'singapore'), NOVEMBER, true],
+    ['dashscope-vidu-q3-ad-r2v', account('dashscope', 'virginia'), NOVEMBER, false],
   ])('%s, at %o, on %s: %s', (id, server, time, served) => {
     expect(offers(id, [server], time)).toBe(served);
   });

@@ -76,6 +76,13 @@ describe('the upstream name of a model', () => {
     expect(nameAt({ model: 'wanx-video-v1', image: PNG })).toBe('wan2.7-i2v');
   });
 
+  it('differs for a request with one frame or two', () => {
+    const vidu = 'dashscope-vidu-q3-pro';
+    expect(nameAt({ model: vidu })).toBe('vidu/viduq3-pro_text2video');
+    expect(nameAt({ model: vidu, image: PNG })).toBe('vidu/viduq3-pro_img2video');
+    expect(nameAt({ model: vidu, image: PNG, last_frame: PNG })).toBe('vidu/viduq3-pro_start-end2video');
+  });
+
   it.each([
     ['veo-3.0-generate-preview', 'veo-3.1-generate-001', /Google shut down Veo 3\.0/],
     ['veo-3.0-fast-generate-001', 'veo-3.1-fast-generate-001', /shut down Veo 3\.0/],

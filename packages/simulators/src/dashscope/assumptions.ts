@@ -29,12 +29,19 @@ export const FURTHER_SIZES: Readonly<Record<Tier, Readonly<Record<string, string
     '5:4': '704*560',
     '4:5': '560*704',
   },
+  '540P': {},
   '720P': { '21:9': '1472*624', '9:21': '624*1472', '5:4': '1072*864', '4:5': '864*1072' },
   '1080P': { '21:9': '2208*944', '9:21': '944*2208', '5:4': '1616*1296', '4:5': '1296*1616' },
 };
 
 /** Source videos are not fetched. Each counts as this long, or as long as the result that is asked for. */
 export const SOURCE_SECONDS = 5;
+
+/**
+ * What switches the sound of Vidu Q3 Ad. "Vidu reference video API reference" has it as `audio`, as clients report; a page of Qianwen for the
+ * same endpoint calls it `sound_effect`.
+ */
+export const SOUND_OF_VIDU_AD = 'audio';
 
 /** "Usually one to five minutes." For Wan 3 clients report fifteen and more. */
 export const USUAL = pace(120, 300);

@@ -42,7 +42,7 @@ const OSS: StorageStyle = {
   },
 };
 
-/** Alibaba DashScope (Model Studio), the video models of Wan, HappyHorse and Kling. Sources: its API references and "Asynchronous task management API". */
+/** Alibaba DashScope (Model Studio), the video models of Wan, HappyHorse, Kling and Vidu. Sources: its API references and "Asynchronous task management API". */
 export const dashscope = defineUpstream<WanSettings, WanTask>({
   name: 'dashscope',
   title: 'Alibaba DashScope (Wan)',

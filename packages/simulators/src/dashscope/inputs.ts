@@ -6,6 +6,8 @@ type Fields = Readonly<Record<string, unknown>>;
 export class InvalidRequest extends Error {}
 
 interface Media {
+  /** How many items a request must have. */
+  readonly least?: number;
   /** How many items of each type a request may have. */
   readonly most: Readonly<Record<string, number>>;
   /** One of these types is required. */
@@ -68,6 +70,13 @@ const MEDIA: Readonly<Partial<Record<Generation, Readonly<Partial<Record<Mode, M
       ],
     },
   },
+  vidu: {
+    i2v: { most: { image: 1 }, needs: ['image'] },
+    // "The first image is the first frame, the second the last one."
+    kf2v: { most: { image: 2 }, needs: ['image'], least: 2 },
+    r2v: { most: { image: 7 }, needs: ['image'] },
+    omni: { most: { image: 7, video: 2 }, needs: ['image'] },
+  },
 };
 
 const FRAMES: ReadonlySet<string> = new Set(['first_frame', 'last_frame']);
@@ -81,10 +90,16 @@ export function checkInputs(model: WanModel, input: Fields): void {
   if (generation === 'legacy') checkLegacyInputs(mode, input);
   const media = MEDIA[generation]?.[mode];
   if (!media || (input.media === undefined && !media.needs)) return;
-  // "Kling video generation": images by http(s) only.
-  const counts = mediaCounts(input.media, media.most, generation !== 'kling');
+  // "Kling video generation" and "Vidu image-to-video": images by http(s) only.
+  const counts = mediaCounts(input.media, media.most, generation !== 'kling' && generation !== 'vidu');
   if (media.needs && !media.needs.some((type) => counts.has(type))) {
     fail(`Field required: input.media ${media.needs.join(' or ')}`);
+  }
+  const given = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  if (given < (media.least ?? 0)) fail(`Too few media, exactly ${media.least}`);
+  // "Vidu reference video": one to seven images, or one to four beside one or two videos.
+  if (generation === 'vidu' && counts.has('video') && (counts.get('image') ?? 0) > 4) {
+    fail('Too many media of type image, at most 4 with a video');
   }
   const both = media.either?.find((types) => types.every((type) => counts.has(type)));
   if (both) fail(`${both.join(' and ')} cannot be used together`);
@@ -115,6 +130,8 @@ function needsPrompt({ generation, mode }: WanModel, input: Fields): boolean {
     generation === 'kling' ||
     mode === 't2v' ||
     mode === 'r2v' ||
+    // "Vidu image-to-video": optional with a first frame alone.
+    (generation === 'vidu' && mode !== 'i2v') ||
     (generation === 'happyhorse' && mode === 'edit')
   );
 }

@@ -108,7 +108,7 @@ function resultOf(job: WanJob, context: WanContext) {
   };
 }
 
-/** The usage blocks of the API references: 2.1-2.5, the first-and-last-frame models of 2.2, 2.6, 2.7 with all later ones, and Kling. */
+/** The usage blocks of the API references: 2.1-2.5, the first-and-last-frame models of 2.2, 2.6, 2.7 with all later ones, Kling, and Vidu. */
 const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: WanRequest) => object>> = {
   video_ratio: (seconds, { width, height }) => ({
     video_duration: seconds,
@@ -141,6 +141,16 @@ const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: WanRequest) =>
   kling: (seconds, { width, height, tier, audio }) => ({
     duration: seconds,
     size: `${width}*${height}`,
+    fps: 24,
+    video_count: 1,
+    audio,
+    SR: tier.slice(0, -1),
+  }),
+  // "Vidu text-to-video API reference" and the others. Reference videos are not billed.
+  vidu: (seconds, { width, height, tier, audio }) => ({
+    duration: seconds,
+    size: `${width}*${height}`,
+    output_video_duration: seconds,
     fps: 24,
     video_count: 1,
     audio,

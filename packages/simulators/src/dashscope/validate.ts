@@ -1,4 +1,4 @@
-import { SOURCE_SECONDS } from './assumptions.ts';
+import { SOUND_OF_VIDU_AD, SOURCE_SECONDS } from './assumptions.ts';
 import { checkInputs, fail, videosOf } from './inputs.ts';
 import { type Generation, RATIOS, SIZES, sizeOf, type WanModel } from './models.ts';
 import type { Tier } from './tier.ts';
@@ -50,16 +50,17 @@ export function parseRequest(model: WanModel, input: Fields, parameters: Fields)
 
 /** "Billed by the seconds of input videos and of the result." Wan 2.6: "Up to five seconds of the videos together." */
 function inputSecondsOf({ mode, generation }: WanModel, input: Fields, seconds: number): number {
+  // "Vidu reference video": billed by the result.
+  if (generation === 'vidu') return 0;
   if (mode === 'edit') return seconds;
   const given = videosOf(input) * SOURCE_SECONDS;
   return generation === 'legacy' ? Math.min(given, 5) : given;
 }
 
-/** Kling is silent unless it is asked for sound; Wan makes sound unless it is told not to. */
+/** Kling and Vidu are silent unless they are asked for sound; Wan makes sound unless it is told not to. */
 function hasSound({ sound, generation }: WanModel, { audio }: Fields): boolean {
-  return (
-    sound === 'always' || (sound === 'chosen' && (generation === 'kling' ? audio === true : audio !== false))
-  );
+  if (sound !== 'chosen') return sound === 'always';
+  return generation === 'kling' || generation === 'vidu' ? audio === true : audio !== false;
 }
 
 const SHARED = ['duration', 'watermark', 'seed'];
@@ -92,12 +93,20 @@ const PARAMETERS: Readonly<Record<Generation, (model: WanModel) => readonly stri
       : [...SHARED, 'resolution', ...(mode === 'i2v' ? [] : ['ratio'])],
   // "Kling video generation".
   kling: () => ['mode', 'aspect_ratio', 'duration', 'audio', 'watermark'],
+  // The four references of Vidu. "Supported models" of `audio`: those of Q3 but Drama.
+  vidu: ({ mode, sound }) => [
+    ...SHARED,
+    'resolution',
+    ...(mode === 'i2v' || mode === 'kf2v' ? [] : ['size']),
+    ...(sound === 'chosen' ? [SOUND_OF_VIDU_AD] : []),
+  ],
 };
 
 /** The members of `input`, where the API reference has nothing besides a prompt and media. */
 const INPUTS: Readonly<Partial<Record<Generation, readonly string[]>>> = {
   wan3: ['prompt', 'media'],
   happyhorse: ['prompt', 'media'],
+  vidu: ['prompt', 'media'],
 };
 
 /** What dashscope-sdk-python adds to the input for every model (`VideoSynthesis._get_input`). */
@@ -107,6 +116,8 @@ function secondsOf({ seconds, generation, mode }: WanModel, { duration }: Fields
   if (duration === undefined) return mode === 'edit' ? SOURCE_SECONDS : 5;
   // "Wan2.7 video editing": as long as the source.
   if (duration === 0 && mode === 'edit') return SOURCE_SECONDS;
+  // "viduq2-pro_reference2video": with 0 the model plans, usually as long as a reference video.
+  if (duration === 0 && generation === 'vidu' && mode === 'omni') return SOURCE_SECONDS;
   // Wan 3: with -1 the model chooses.
   if (duration === -1 && generation === 'wan3') return 5;
   const fits =
@@ -123,6 +134,7 @@ type Shape = Pick<WanRequest, 'width' | 'height' | 'tier' | 'ratio'>;
 
 function shapeOf(model: WanModel, input: Fields, parameters: Fields): Shape {
   if (model.generation === 'legacy') return legacyShape(model, parameters);
+  if (model.generation === 'vidu') return viduShape(model, parameters);
   return model.generation === 'kling' ? klingShape(input, parameters) : tieredShape(model, parameters);
 }
 
@@ -137,6 +149,17 @@ function klingShape(input: Fields, { mode = 'pro', aspect_ratio: asked }: Fields
   }
   const tier = mode === 'std' ? '720P' : '1080P';
   return { ...pixels('kling', tier, ratio), tier, ratio };
+}
+
+/** "Vidu", `resolution` and `size`, which goes with its tier. "Reference video": without a resolution a size is ignored. */
+function viduShape({ tiers, defaultTier, mode, ratios = RATIOS.vidu }: WanModel, parameters: Fields): Shape {
+  const { resolution, size } = parameters;
+  const tier = tiers.find((one) => one === (resolution ?? defaultTier));
+  if (!tier) return fail(`The resolution ${String(resolution)} is not supported by the model`);
+  const isIgnored = size === undefined || (resolution === undefined && mode !== 't2v');
+  const ratio = isIgnored ? '16:9' : ratios.find((one) => sizeOf('vidu', tier, one) === size);
+  if (ratio === undefined) return fail(`The size is not match ${String(size)}`);
+  return { ...pixels('vidu', tier, ratio), tier, ratio };
 }
 
 function legacyShape(model: WanModel, parameters: Fields): Shape {

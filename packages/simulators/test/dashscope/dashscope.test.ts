@@ -67,6 +67,7 @@ async function finished(prompt: string, asked: Asked = {}): Promise<Json> {
 const KLING = 'kling/kling-v3-video-generation';
 const SOURCE = { type: 'video', url: 'https://example.com/a.mp4' };
 const KLING_OMNI = 'kling/kling-v3-omni-video-generation';
+const VIDU_IMAGE = { type: 'image', url: 'https://example.com/a.png' };
 const CLIP = { type: 'first_clip', url: 'https://example.com/a.mp4' };
 const VIDEO = { type: 'reference_video', url: 'https://example.com/a.mp4' };
 const REFERENCE = { type: 'reference_image', url: 'https://example.com/a.png' };
@@ -100,6 +101,15 @@ describe('a submission', () => {
     upstream().configure({ region: 'ap-southeast-1' });
     expect((await submit('a', { model: 'wanx2.1-t2v-plus' })).status).toBe(400);
     expect((await submit('a', { model: 'wan2.1-t2v-plus' })).status).toBe(200);
+  });
+
+  it('uses a model of Vidu only in the regions that have it', async () => {
+    const input = { media: [VIDU_IMAGE] };
+    upstream().configure({ region: 'ap-southeast-1' });
+    expect((await submit('a', { model: 'vidu/viduq3-pro_text2video' })).status).toBe(400);
+    expect((await submit('a', { model: 'vidu/viduq3-ad_reference2video', input })).status).toBe(200);
+    upstream().configure({ region: 'us-east-1' });
+    expect((await submit('a', { model: 'vidu/viduq3-ad_reference2video', input })).status).toBe(400);
   });
 
   it.each<[string, string, Asked]>([
@@ -256,6 +266,75 @@ describe('a submission', () => {
       { model: KLING, input: { media: [{ type: 'first_frame', url: PICTURE }] } },
     ],
     [
+      'bytes of a frame for Vidu',
+      'url',
+      { model: 'vidu/viduq3-pro_img2video', input: { media: [{ type: 'image', url: PICTURE }] } },
+    ],
+    [
+      'one frame for Vidu where it wants two',
+      'exactly 2',
+      { model: 'vidu/viduq3-pro_start-end2video', input: { media: [VIDU_IMAGE] } },
+    ],
+    [
+      'five images beside a video for Vidu',
+      'at most 4 with a video',
+      {
+        model: 'vidu/viduq2-pro_reference2video',
+        input: { media: [SOURCE, ...Array(5).fill(VIDU_IMAGE)] },
+      },
+    ],
+    [
+      'a video for Vidu where it takes images alone',
+      'media type: video',
+      { model: 'vidu/viduq2_reference2video', input: { media: [VIDU_IMAGE, SOURCE] } },
+    ],
+    [
+      'eight images for Vidu',
+      'at most 7',
+      { model: 'vidu/viduq3_reference2video', input: { media: Array(8).fill(VIDU_IMAGE) } },
+    ],
+    [
+      'sound for Vidu Q2',
+      'parameters.audio',
+      { model: 'vidu/viduq2_text2video', parameters: { audio: true } },
+    ],
+    [
+      'a size for Vidu that is not one of the tier',
+      'size is not match 1280*720',
+      {
+        model: 'vidu/viduq3-pro_text2video',
+        parameters: { resolution: '1080P', size: '1280*720' },
+      },
+    ],
+    [
+      'a size for Vidu with a first frame',
+      'parameters.size',
+      {
+        model: 'vidu/viduq3-pro_img2video',
+        input: { media: [VIDU_IMAGE] },
+        parameters: { size: '1280*720' },
+      },
+    ],
+    [
+      'a square for Vidu Q3 Drama',
+      'size is not match 1280*1280',
+      {
+        model: 'vidu/viduq3-drama_reference2video',
+        input: { media: [VIDU_IMAGE] },
+        parameters: { resolution: '720P', size: '1280*1280' },
+      },
+    ],
+    [
+      'eleven seconds for Vidu Q2',
+      'duration 11',
+      { model: 'vidu/viduq2_text2video', parameters: { duration: 11 } },
+    ],
+    [
+      'no duration for a model of Vidu that plans none',
+      'duration 0',
+      { model: 'vidu/viduq2_text2video', parameters: { duration: 0 } },
+    ],
+    [
       'a negative prompt for Wan 3.0',
       'input.negative_prompt',
       { model: 'wan3.0-video', input: { negative_prompt: 'rain' } },
@@ -348,6 +427,31 @@ describe('a task', () => {
       KLING,
       { parameters: { mode: 'std', aspect_ratio: '16:9' } },
       { duration: 5, size: '1280*720', audio: false, SR: '720' },
+    ],
+    [
+      'vidu/viduq3-turbo_text2video',
+      { parameters: { resolution: '540P', size: '576*1024', audio: true } },
+      { duration: 5, output_video_duration: 5, size: '576*1024', fps: 24, audio: true, SR: '540' },
+    ],
+    [
+      'vidu/viduq3-pro_start-end2video',
+      { input: { media: [VIDU_IMAGE, VIDU_IMAGE] }, parameters: { duration: 16 } },
+      { duration: 16, output_video_duration: 16, size: '1280*720', audio: false, SR: '720' },
+    ],
+    [
+      'vidu/viduq3-drama_reference2video',
+      { input: { media: [VIDU_IMAGE] } },
+      { duration: 5, size: '1920*1080', audio: true, SR: '1080' },
+    ],
+    [
+      'vidu/viduq3-mix_reference2video',
+      { input: { media: [VIDU_IMAGE] }, parameters: { size: '1080*1920' } },
+      { duration: 5, size: '1280*720', audio: false, SR: '720' },
+    ],
+    [
+      'vidu/viduq2-pro_reference2video',
+      { input: { media: [SOURCE, VIDU_IMAGE] }, parameters: { duration: 0 } },
+      { duration: 5, output_video_duration: 5, SR: '720' },
     ],
   ])('of %s reports its usage in the form of its generation', async (model, asked, usage) => {
     const body = await finished('a boat', { model, ...asked });

@@ -10,6 +10,7 @@ import { REPLICATE } from './replicate.ts';
 import { SEEDANCE } from './seedance.ts';
 import { SORA } from './sora.ts';
 import { VEO } from './veo.ts';
+import { VIDU } from './vidu.ts';
 import { WANXIANG } from './wanxiang.ts';
 
 /** All built-in models, in the order in which they are listed. */
@@ -20,6 +21,7 @@ export const BUILT_IN: readonly ModelEntry[] = [
   ...WANXIANG,
   ...HAPPYHORSE,
   ...KLING,
+  ...VIDU,
   ...SEEDANCE,
   ...GROK,
   ...HAILUO,

@@ -135,12 +135,61 @@ const KLING: readonly ParameterRow[] = [
   },
   AUDIO,
 ];
+/** At most 50 MB, only by public URL. */
+const viduFrame = (from: ImageField): ImageRow => ({
+  from,
+  to: { media: 'image' },
+  as: 'address',
+  maxBytes: 50 * MB,
+});
 /** At most 10 MB, only by public URL. */
 const klingFrame = (from: ImageField, type: string): ImageRow => ({
   from,
   to: { media: type },
   as: 'address',
   maxBytes: 10 * MB,
+});
+
+/**
+ * "Vidu text-to-video", "image-to-video" (first frame; first and last frame) and "reference video API reference" (Model Studio). Each task is a
+ * model of its own. Only a text and references take a `size`; a video from a frame has its shape. Media go only by public URL.
+ */
+const VIDU: readonly Generation[] = (
+  [
+    { task: 'text2video', shape: [SIZE, TIER], images: [] },
+    {
+      task: 'reference2video',
+      shape: [SIZE, TIER],
+      images: [],
+      references: [{ type: 'image', to: { media: 'image' }, as: 'address' }, reference('video', 'video')],
+    },
+    { task: 'img2video', shape: [TIER], images: [viduFrame('image')] },
+    // "The first image is the first frame, the second the last one."
+    { task: 'start-end2video', shape: [TIER], images: [viduFrame('image'), viduFrame('lastFrame')] },
+  ] as const
+).flatMap(({ task, shape, ...inputs }) => {
+  const parameters: readonly ParameterRow[] = [
+    { from: 'prompt', to: 'input.prompt' },
+    // "viduq2-pro_reference2video": with 0 the model plans the duration.
+    {
+      from: 'duration',
+      to: 'parameters.duration',
+      as: (duration, { autoDuration }) => (autoDuration ? 0 : duration),
+    },
+    { from: 'watermark', to: 'parameters.watermark' },
+    { from: 'seed', to: 'parameters.seed' },
+    ...shape,
+  ];
+  return [
+    {
+      // "Supported models" of `audio`: those of Q3, but for Drama, which always has sound.
+      models: new RegExp(`^vidu/viduq3(?!-drama).*_${task}$`),
+      path: VIDEO,
+      parameters: [...parameters, AUDIO],
+      ...inputs,
+    },
+    { models: new RegExp(`^vidu/.*_${task}$`), path: VIDEO, parameters, ...inputs },
+  ];
 });
 
 /** The first match counts. */
@@ -248,6 +297,7 @@ const GENERATIONS: readonly Generation[] = [
       reference('video', 'base', 'source'),
     ],
   },
+  ...VIDU,
 ];
 
 /** "Wan3.0 video generation API reference": one model, whose media determine what it does. Unknown names are treated like it. */

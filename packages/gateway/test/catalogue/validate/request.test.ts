@@ -409,6 +409,7 @@ describe('references of models', () => {
       { model: 'dashscope-kling-v3-omni', generate_audio: true, references: [video()] },
       /generate_audio must be false/,
     ],
+    [{ model: 'dashscope-vidu-q2-pro-r2v', references: [video()] }, /references.*image/],
   ])('%j is refused', (more, message) => {
     expect(refused(body({ ...more })).message).toMatch(message);
   });
@@ -420,6 +421,13 @@ describe('references of models', () => {
     [{ model: 'seedance-2.5', references: [video('source'), { type: 'image', url: PNG }] }],
     [{ model: 'wan3.0-video', duration: -1, references: [video(), { type: 'image', url: PNG }] }],
     [{ model: 'dashscope-kling-v3-omni', references: [video('source')] }],
+    [
+      {
+        model: 'dashscope-vidu-q2-pro-r2v',
+        duration: -1,
+        references: [{ type: 'image', url: PNG }, video(), video()],
+      },
+    ],
   ])('%j is accepted', (more) => {
     expect(check({ ...more }).draft.references).toBeDefined();
   });

@@ -27,6 +27,8 @@ async function sent(upstreamModel: string, changes: Partial<VideoRequest>) {
 
 const SHAPE = { resolution: '720p', width: 1280, height: 720, duration: 5 } as const;
 const image = anInput();
+const LINKED = anInput({ sourceUrl: 'https://example.com/cat.png' });
+const OTHER = anInput({ sourceUrl: 'https://example.com/dog.png' });
 
 const CLIP = { ...anInput(), contentType: 'video/mp4', duration: 5, fps: 24 };
 const optional = (role: string | undefined) => (role === undefined ? {} : { role });
@@ -309,6 +311,91 @@ describe('a submission', () => {
         parameters: { mode: 'std', duration: 5, audio: false },
       },
     ],
+    [
+      'vidu/viduq3-pro_text2video',
+      VIDEO,
+      { generateAudio: true, seed: 7, watermark: false },
+      {
+        input: { prompt: 'a paper boat' },
+        parameters: {
+          duration: 5,
+          size: '1280*720',
+          resolution: '720P',
+          audio: true,
+          seed: 7,
+          watermark: false,
+        },
+      },
+    ],
+    [
+      'vidu/viduq2_text2video',
+      VIDEO,
+      { generateAudio: false },
+      {
+        input: { prompt: 'a paper boat' },
+        parameters: { duration: 5, size: '1280*720', resolution: '720P' },
+      },
+    ],
+    [
+      'vidu/viduq3-turbo_img2video',
+      VIDEO,
+      { image: LINKED, generateAudio: false },
+      {
+        input: { prompt: 'a paper boat', media: [{ type: 'image', url: LINKED.sourceUrl }] },
+        parameters: { duration: 5, resolution: '720P', audio: false },
+      },
+    ],
+    [
+      'vidu/viduq2-pro_start-end2video',
+      VIDEO,
+      { image: LINKED, lastFrame: OTHER, generateAudio: false },
+      {
+        input: {
+          prompt: 'a paper boat',
+          media: [
+            { type: 'image', url: LINKED.sourceUrl },
+            { type: 'image', url: OTHER.sourceUrl },
+          ],
+        },
+        parameters: { duration: 5, resolution: '720P' },
+      },
+    ],
+    [
+      'vidu/viduq3-drama_reference2video',
+      VIDEO,
+      {
+        references: imageReferences(LINKED, OTHER),
+        generateAudio: true,
+        resolution: '1080p',
+        width: 1080,
+        height: 1920,
+      },
+      {
+        input: {
+          prompt: 'a paper boat',
+          media: [
+            { type: 'image', url: LINKED.sourceUrl },
+            { type: 'image', url: OTHER.sourceUrl },
+          ],
+        },
+        parameters: { duration: 5, size: '1080*1920', resolution: '1080P' },
+      },
+    ],
+    [
+      'vidu/viduq2-pro_reference2video',
+      VIDEO,
+      { references: [...imageReferences(LINKED), clip()], autoDuration: true, generateAudio: false },
+      {
+        input: {
+          prompt: 'a paper boat',
+          media: [
+            { type: 'image', url: LINKED.sourceUrl },
+            { type: 'video', url: 'https://example.com/boat.mp4' },
+          ],
+        },
+        parameters: { duration: 0, size: '1280*720', resolution: '720P' },
+      },
+    ],
   ])('of %s goes to %s with the parameters of its generation', async (model, path, changes, body) => {
     const request = await sent(model, { ...SHAPE, ...changes });
     expect(request.url).toBe(path);
@@ -335,6 +422,8 @@ describe('a submission', () => {
     ['happyhorse-1.0-video-edit', { references: [clip('source'), ...imageReferences(image)] }],
     ['kling/kling-v3-omni-video-generation', { references: [clip('source')], generateAudio: false }],
     ['kling/kling-v3-omni-video-generation', { references: [clip()], generateAudio: false }],
+    ['vidu/viduq3-pro_start-end2video', { image: LINKED, lastFrame: OTHER, generateAudio: true }],
+    ['vidu/viduq2-pro_reference2video', { references: [...imageReferences(LINKED), clip()], seed: 0 }],
   ])('of %s is accepted by the upstream', async (upstreamModel, changes) => {
     const { provider } = await simulated({ settings: { checksAtSubmit: true } });
     const job = aJob({ ...SHAPE, ...changes }, { upstreamModel, openInput });
@@ -424,6 +513,12 @@ describe('a submission', () => {
     ['a role that the model does not take', 'wan2.7-r2v', { references: [clip('source')] }],
     ['a video without a link', 'wan2.7-r2v', { references: [{ type: 'video', input: CLIP }] }],
     ['bytes of a frame of Kling', 'kling/kling-v3-video-generation', { image }],
+    ['bytes of a frame of Vidu', 'vidu/viduq3-pro_img2video', { image }],
+    [
+      'a last frame that Vidu does not take',
+      'vidu/viduq3-pro_img2video',
+      { image: LINKED, lastFrame: OTHER },
+    ],
   ])('with %s is never sent', async (_what, upstreamModel, changes) => {
     const { provider, received } = await canned(() => ({ body: {} }));
     const outcome = await settled(
