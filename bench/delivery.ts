@@ -178,7 +178,7 @@ async function holdQueries(gateway: Gateway): Promise<{ open: number; said: stri
   const before = await memoryOf(gateway);
   const waits = opened.use(await openWaits(gateway, ids, count));
   const after = await memoryOf(gateway);
-  const each = (kind: 'rss' | 'heap') => ((after[kind] - before[kind]) / count / 1000).toFixed(1);
+  const each = (kind: 'rss' | 'heap') => ((after[kind] - before[kind]) / waits.open / 1000).toFixed(1);
   const said =
     count === 0 ? '' : `${each('rss')} kB each of its process (RSS), ${each('heap')} kB of its heap`;
   return { open: waits.open, said };

@@ -58,8 +58,17 @@ export async function openWaits(
     const socket = connect({ host, port: Number(port) });
     sockets.push(socket);
     await once(socket, 'connect');
-    socket.on('error', () => undefined).on('data', () => socket.write(request(n)));
-    socket.write(request(n));
+    let task = n;
+    socket
+      .on('error', () => undefined)
+      .on('data', (data) => {
+        const text = String(data);
+        // A query that is refused holds nothing.
+        if (/^HTTP\/1\.1 (?!200)/.test(text)) return void socket.destroy();
+        if (/"status":"(?:succeeded|failed)"/.test(text)) task += 1;
+        if (text.includes('"task_id"')) socket.write(request(task));
+      });
+    socket.write(request(task));
   };
   for (let n = 0; n < count; n += AT_ONCE)
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - n) }, (_, k) => hold(n + k)));

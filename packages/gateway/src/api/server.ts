@@ -8,7 +8,7 @@ import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
 import { answerError } from './errors.ts';
 import { unknownParameters } from './filters.ts';
-import { allowOrigins } from './http/cors.ts';
+import { allowOrigin, allowOrigins } from './http/cors.ts';
 import { answerOtherMethods } from './http/methods.ts';
 import { openAiVideoRoutes } from './openaiVideos/routes.ts';
 import { useOpenApi } from './openapi/document.ts';
@@ -86,7 +86,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   return app;
 }
 
-const createApp = ({ draining, logger }: ApiContext): App =>
+const createApp = ({ draining, logger, settings }: ApiContext): App =>
   fastify({
     loggerInstance: withoutInfo(logger),
     // The `onResponse` hook logs each request in a single line.
@@ -112,6 +112,7 @@ const createApp = ({ draining, logger }: ApiContext): App =>
     frameworkErrors: (error, request, reply) => {
       reply.header('x-request-id', request.id);
       if (draining.begun) reply.header('connection', 'close');
+      allowOrigin(request, reply, settings.corsOrigins);
       answerError(error, request, reply);
     },
   }).withTypeProvider<ZodTypeProvider>();

@@ -67,6 +67,12 @@ const words = z.string().transform((list) =>
     .filter(Boolean),
 );
 
+/** As browsers write it in `Origin`. Applications in a web view have schemes of their own: `capacitor://localhost`. */
+const isOrigin = (text: string): boolean =>
+  /^https?:/.test(text)
+    ? URL.parse(text)?.origin === text && !text.includes('*')
+    : /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(?::\d+)?$/.test(text);
+
 /** Also accepts `host:port`, like other programs. */
 const proxyUrl = z
   .string()
@@ -345,10 +351,7 @@ export const SETTINGS = {
   corsOrigins: setting({
     env: 'ONETAKE_CORS_ORIGINS',
     schema: words.refine(
-      (origins) =>
-        origins.every(
-          (origin) => origin === '*' || (URL.parse(origin)?.origin === origin && !origin.includes('*')),
-        ),
+      (origins) => origins.every((origin) => origin === '*' || isOrigin(origin)),
       'must be origins such as https://app.example.com, without a path, separated by commas; or * for all',
     ),
     default: '',

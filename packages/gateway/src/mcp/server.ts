@@ -130,7 +130,11 @@ function generateTool(server: McpServer, call: CallApi, stopping: AbortSignal | 
         });
         const taskId = String(submitted.task_id);
         try {
-          return await taskResult(call, await waitFor(call, taskId, seconds, { ...context, stopping }));
+          return await taskResult(
+            call,
+            await waitFor(call, taskId, seconds, { ...context, stopping }),
+            stopping,
+          );
         } catch (error) {
           // It is paid for: without its id, the agent would submit it again.
           const why = error instanceof Error ? error.message : String(error);
@@ -156,7 +160,9 @@ function taskTools(server: McpServer, call: CallApi, stopping: AbortSignal | und
       annotations: { readOnlyHint: true, openWorldHint: false },
     },
     ({ task_id: id, wait_seconds: seconds }, context) =>
-      answering(async () => taskResult(call, await waitFor(call, id, seconds, { ...context, stopping }))),
+      answering(async () =>
+        taskResult(call, await waitFor(call, id, seconds, { ...context, stopping }), stopping),
+      ),
   );
 
   server.registerTool(

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { type CallApi, callJson } from './api.ts';
@@ -44,7 +44,7 @@ export async function waitFor(
     const task = TaskOutput.parse(await callJson(call, { method: 'GET', path, signal: mcpReq.signal }));
     if (isFinished(task) || left <= 0 || stopping?.aborted) return task;
     await tellProgress(mcpReq, task);
-    await pause(PAUSE_MS);
+    await sleep(PAUSE_MS);
   }
 }
 
@@ -61,13 +61,17 @@ async function tellProgress(
 }
 
 /** The result of a tool about one task: its answer, a link to the video, and its poster as an image. */
-export async function taskResult(call: CallApi, task: TaskOutput): Promise<CallToolResult> {
+export async function taskResult(
+  call: CallApi,
+  task: TaskOutput,
+  stopping?: AbortSignal,
+): Promise<CallToolResult> {
   const { task_id: taskId, status, url } = task;
   const content: CallToolResult['content'] = [{ type: 'text', text: summaryOf(task) }];
   if (status === 'succeeded') {
     if (url !== undefined)
       content.push({ type: 'resource_link', uri: url, name: `${taskId}.mp4`, mimeType: 'video/mp4' });
-    const poster = await posterOf(call, taskId);
+    const poster = await posterOf(call, taskId, stopping);
     if (poster) content.push(poster);
   }
   return { content, structuredContent: task, ...(status === 'failed' ? { isError: true } : {}) };
@@ -86,13 +90,22 @@ function summaryOf({ task_id: id, status, url, error, eta }: TaskOutput): string
   }
 }
 
+/** A poster is made just after its video (409 until then). How often it is asked for, and the pause in between, milliseconds. */
+const [POSTER_TRIES, POSTER_PAUSE_MS] = [10, 500];
+
 /** Undefined if there is none: a video without its poster is a video all the same. */
 async function posterOf(
   call: CallApi,
   taskId: string,
+  stopping: AbortSignal | undefined,
 ): Promise<CallToolResult['content'][number] | undefined> {
   const path = `${taskPath(taskId)}/content?variant=thumbnail`;
-  const answer = await call({ method: 'GET', path }).catch(() => undefined);
-  if (answer?.status !== 200) return undefined;
-  return { type: 'image', mimeType: answer.contentType, data: answer.bytes.toString('base64') };
+  for (let tries = 0; tries < POSTER_TRIES && !stopping?.aborted; tries++) {
+    const answer = await call({ method: 'GET', path }).catch(() => undefined);
+    if (answer?.status === 200)
+      return { type: 'image', mimeType: answer.contentType, data: answer.bytes.toString('base64') };
+    if (answer?.status !== 409) return undefined;
+    await sleep(POSTER_PAUSE_MS, undefined, stopping ? { signal: stopping } : {}).catch(() => undefined);
+  }
+  return undefined;
 }

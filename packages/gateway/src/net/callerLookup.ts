@@ -1,4 +1,5 @@
 import dns, { type LookupAddress } from 'node:dns';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AddressPolicy, isLocalhost } from './allowList.ts';
 import type { Lookup } from './guardedConnect.ts';
 
@@ -6,6 +7,8 @@ import type { Lookup } from './guardedConnect.ts';
 const QUESTION = { timeout: 1500, tries: 2 };
 /** For a name, whatever the number of name servers. Milliseconds. */
 const LIMIT_MS = 5000;
+/** How long addresses of one kind wait for those of the other: some name servers never answer for IPv6. Milliseconds. */
+const OTHER_KIND_MS = 250;
 
 /**
  * Resolves the host names of URLs from callers.
@@ -16,34 +19,51 @@ const LIMIT_MS = 5000;
  */
 export function createCallerLookup(
   policy: Pick<AddressPolicy, 'listsName'>,
-  { resolver = new dns.promises.Resolver(QUESTION), limitMs = LIMIT_MS } = {},
+  {
+    // Each name has one of its own: it reads the system's name servers once, and these change while a gateway runs.
+    resolver: newResolver = () => new dns.promises.Resolver(QUESTION),
+    limitMs = LIMIT_MS,
+  } = {},
 ): Lookup {
   async function ask(hostname: string): Promise<LookupAddress[]> {
     if (isLocalhost(hostname)) return [{ address: '127.0.0.1', family: 4 }];
-    const answers = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
-    const [four, six] = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-    const found = [
-      ...(four ?? []).map((address) => ({ address, family: 4 })),
-      ...(six ?? []).map((address) => ({ address, family: 6 })),
-    ];
-    if (found.length > 0) return found;
-    const errors = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
-    // A name with addresses of one kind has no data of the other; a server that failed says more than that.
-    throw errors.find(({ code }) => code !== dns.NODATA) ?? errors[0] ?? failed(dns.NOTFOUND, hostname);
+    const resolver = newResolver();
+    const found: LookupAddress[] = [];
+    const add = (family: number) => (addresses: string[]) => {
+      found.push(...addresses.map((address) => ({ address, family })));
+    };
+    const asked = [resolver.resolve4(hostname).then(add(4)), resolver.resolve6(hostname).then(add(6))];
+    const both = Promise.allSettled(asked);
+    const limit = new AbortController();
+    const after = (ms: number) => sleep(ms, undefined, { signal: limit.signal }).catch(() => undefined);
+    try {
+      const enough = Promise.any(asked).then(() => Promise.race([both, after(OTHER_KIND_MS)]));
+      await Promise.race([enough.catch(() => both), after(limitMs)]);
+      if (found.length > 0) return found.sort((a, b) => a.family - b.family);
+      // If the limit has come first: ends what is still asked.
+      resolver.cancel();
+      const errors = (await both).flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+      throw worst(errors) ?? failed(dns.NOTFOUND, hostname);
+    } finally {
+      limit.abort();
+      resolver.cancel();
+    }
   }
 
   return (hostname, options, callback) => {
     if (policy.listsName(hostname)) return dns.lookup(hostname, options, callback);
-    const { promise, resolve, reject } = Promise.withResolvers<LookupAddress[]>();
-    const timer = setTimeout(() => reject(failed(dns.TIMEOUT, hostname)), limitMs);
-    ask(hostname).then(resolve, reject);
-    promise
-      .finally(() => clearTimeout(timer))
-      .then(
-        (found) => callback(null, found),
-        (error) => callback(error, []),
-      );
+    ask(hostname).then(
+      (found) => callback(null, found),
+      (error) => callback(error, []),
+    );
   };
+}
+
+/** The error that says most: a name with addresses of one kind has no data of the other. */
+function worst(errors: readonly NodeJS.ErrnoException[]): NodeJS.ErrnoException | undefined {
+  const [error] = [...errors.filter(({ code }) => code !== dns.NODATA), ...errors];
+  if (error?.code === dns.CANCELLED) return Object.assign(error, { code: dns.TIMEOUT });
+  return error;
 }
 
 const failed = (code: string, hostname: string): NodeJS.ErrnoException =>

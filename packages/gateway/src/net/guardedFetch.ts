@@ -129,10 +129,12 @@ export function createGuardedFetch({
   };
 }
 
+/** What a resolver says of a name that has no address, or cannot be one. */
+const NO_NAMES: ReadonlySet<unknown> = new Set([dns.NOTFOUND, dns.NODATA, dns.BADNAME]);
+
 function problemOf(error: unknown, timeout: AbortSignal) {
   if (timeout.aborted || codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT') return 'timed_out';
-  const code = codeOf(error);
-  return code === dns.NOTFOUND || code === dns.NODATA ? 'not_public' : 'unreachable';
+  return NO_NAMES.has(codeOf(error)) ? 'not_public' : 'unreachable';
 }
 
 const codeOf = (error: unknown): unknown =>

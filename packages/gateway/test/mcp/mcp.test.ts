@@ -200,6 +200,29 @@ describe('/mcp', () => {
   });
 });
 
+it('a poster that is not made yet is waited for', async () => {
+  const answers = [{ status: 409 }, { status: 200 }];
+  const call: CallApi = async ({ path }) =>
+    path.includes('thumbnail')
+      ? { status: answers.shift()?.status ?? 500, contentType: 'image/jpeg', bytes: Buffer.from('poster') }
+      : {
+          status: 200,
+          contentType: 'application/json',
+          bytes: Buffer.from(JSON.stringify({ task_id: ID, status: 'succeeded', url: 'http://x/' })),
+        };
+  const [mine, theirs] = InMemoryTransport.createLinkedPair();
+  await createMcpServer(call, '1').connect(theirs);
+  const client = new Client({ name: 'test', version: '1.0.0' });
+  await client.connect(mine);
+  onTestFinished(() => client.close());
+  const { content } = await client.callTool({ name: 'get_video', arguments: { task_id: ID } });
+  expect(content[2]).toEqual({
+    type: 'image',
+    mimeType: 'image/jpeg',
+    data: Buffer.from('poster').toString('base64'),
+  });
+});
+
 describe('a video that was submitted', () => {
   it('is named although its state cannot be read, so that it is not paid for twice', async () => {
     const call: CallApi = async ({ method }) => {

@@ -1,4 +1,5 @@
 import cors from '@fastify/cors';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../context.ts';
 
 /** What clients read of an answer. Scripts of other origins see only a few headers by default (Fetch, section 3.3.3). */
@@ -31,8 +32,17 @@ export const originPolicy = (origins: readonly string[]): AllowsOrigin =>
     ? (origin) => origin !== undefined
     : (origin) => origin !== undefined && origins.includes(origin);
 
+/** Lets a page read an answer for which no hook runs: what the router itself refuses. */
+export function allowOrigin(request: FastifyRequest, reply: FastifyReply, origins: readonly string[]): void {
+  const { origin } = request.headers;
+  if (origins.length === 0) return;
+  reply.header('vary', 'Origin');
+  if (origin !== undefined && originPolicy(origins)(origin))
+    reply.header('access-control-allow-origin', origin);
+}
+
 /**
- * Lets pages of these origins call the API: answers their preflights, and adds what lets them read answers, errors included. To be called
+ * Lets pages of these origins call the API: answers their preflights, and adds what lets them read answers, errors included, but for what is no valid HTTP. To be called
  * before any hook that refuses requests, because a preflight has no key. Without origins nothing is added.
  */
 export async function allowOrigins(app: App, origins: readonly string[]): Promise<void> {

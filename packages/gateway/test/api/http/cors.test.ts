@@ -62,6 +62,8 @@ describe('a page of an origin that is listed', () => {
     });
     await readable(PATH, 401, { method: 'POST' });
     await readable(`${PATH}?colour=red`, 400, { headers: { authorization } });
+    await readable('/v1/%zz', 400);
+    await readable(`/v1/models/${'x'.repeat(300)}`, 404);
     await readable('/v1/nothing', 404, { headers: { authorization } });
     await readable('/v1/models', 405, { method: 'PUT', headers: { authorization } });
     const link = new URL(task.url);
@@ -113,6 +115,12 @@ it('* allows every origin', async () => {
   const t = await gateway('*');
   const { cors } = await seen(t, PATH, 'https://any.example.com', PREFLIGHT);
   expect(cors['access-control-allow-origin']).toBe('https://any.example.com');
+});
+
+it('an application in a web view has an origin with a scheme of its own', async () => {
+  const t = await gateway('capacitor://localhost');
+  const { cors } = await seen(t, PATH, 'capacitor://localhost', PREFLIGHT);
+  expect(cors['access-control-allow-origin']).toBe('capacitor://localhost');
 });
 
 it.each([
