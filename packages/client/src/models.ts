@@ -1090,6 +1090,16 @@ export interface ModelParameters {
     readonly last_frame: string;
     readonly watermark: true | false;
   };
+  readonly 'kling-v1-6': {
+    readonly duration: 5 | 10;
+    readonly resolution: '720p' | '1080p';
+    readonly aspect_ratio: '16:9' | '9:16' | '1:1';
+    readonly negative_prompt: string;
+    readonly image: string;
+    readonly last_frame: string;
+    readonly video_url: string;
+    readonly watermark: true | false;
+  };
   readonly 'ltx-2-5-fast': {
     readonly duration: 6 | 8 | 10 | 12 | 14 | 16 | 18 | 20;
     readonly resolution: '720p' | '1080p' | '4k';

@@ -44,6 +44,7 @@ async function started(limits = false, settings = {}) {
 
 const TEXT = '/v1/videos/text2video';
 const IMAGE = '/v1/videos/image2video';
+const EXTEND = '/v1/videos/video-extend';
 const BODY = { model_name: 'kling-v2-6', prompt: 'a paper boat', duration: '5', aspect_ratio: '9:16' };
 
 describe("Kling's API as documented, against the simulator", () => {
@@ -79,6 +80,50 @@ describe("Kling's API as documented, against the simulator", () => {
     const { simulators, call } = await started();
     expect((await call(path, body)).body).toMatchObject({ code });
     expect(simulators.ledger.jobs()).toEqual([]);
+  });
+
+  it('extends a video by its id, for as much as 5 s, and the extended one again', async () => {
+    const { simulators, call } = await started();
+    const video = { ...BODY, model_name: 'kling-v1-6' };
+    const { task_id: first } = (await call(TEXT, { ...video, external_task_id: 'mine' })).body.data;
+    const bodies = [{ prompt: 'it sails on' }, {}];
+    let source = `${TEXT}/${first}`;
+    for (const [index, body] of bodies.entries()) {
+      simulators.finishAll();
+      const before = (await call(source)).body.data.task_result.videos[0];
+      const made = await call(EXTEND, { ...body, video_id: before.id });
+      expect(made).toMatchObject({ status: 200, body: { data: { task_status: 'submitted' } } });
+      source = `${EXTEND}/${made.body.data.task_id}`;
+      simulators.finishAll();
+      const { task_info: info, task_result: result } = (await call(source)).body.data;
+      expect(info.parent_video).toMatchObject({ id: before.id, duration: before.duration });
+      expect(result.videos).toMatchObject([{ duration: String(10 + 5 * index) }]);
+      const bytes = await (await fetch(result.videos[0].url)).arrayBuffer();
+      // The whole video, in the shape of its source.
+      expect(await probe(Buffer.from(bytes))).toMatchObject({
+        width: 720,
+        height: 1280,
+        seconds: 10 + 5 * index,
+      });
+    }
+    const charged = simulators.ledger.jobs().map(({ bills }) => bills.map(({ usd }) => usd?.toFixed(2)));
+    expect(charged).toEqual([['0.28'], ['0.28'], ['0.28']]);
+    expect(await call(`${EXTEND}/mine`)).toMatchObject({ status: 404, body: { code: 1203 } });
+  });
+
+  it.each([
+    ['whose model has no extension', 'kling-v2-6', (id: string) => `video-${id}`, 400, 1201],
+    ['that is named by its task', 'kling-v1-6', (id: string) => id, 404, 1203],
+    ['that is not named', 'kling-v1-6', () => undefined, 400, 1201],
+  ])('refuses to extend a video %s', async (_what, model, nameOf, status, code) => {
+    const { simulators, call } = await started();
+    const { task_id: id } = (await call(TEXT, { ...BODY, model_name: model, prompt: 'a boat [hold]' })).body
+      .data;
+    expect(await call(EXTEND, { video_id: `video-${id}` })).toMatchObject({ status: 404 });
+    simulators.finishAll();
+    const answer = await call(EXTEND, { prompt: 'on', video_id: nameOf(id) });
+    expect(answer).toMatchObject({ status, body: { code } });
+    expect(simulators.ledger.jobs()).toHaveLength(1);
   });
 
   it('refuses tokens that are missing, forged, too early, too late or not by HS256', async () => {

@@ -54,7 +54,9 @@ function upstreamOf(
   if (!account || !serves(account, model, clock.now()) || upstreamId === undefined || !upstreamResult) {
     throw refused(`names a video of an account that does not serve ${model.id} any more.`);
   }
-  return { source: { taskId: id, accountId: account.id, upstreamId, ref: upstreamResult.ref } };
+  const { ref, id: resultId } = upstreamResult;
+  const source = { taskId: id, accountId: account.id, upstreamId, ref };
+  return { source: { ...source, ...(resultId === undefined ? {} : { resultId }) } };
 }
 
 /** Parses a task id or a link of this gateway, absolute or as a path; undefined for any other URL. */

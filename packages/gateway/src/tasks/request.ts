@@ -53,6 +53,8 @@ export interface SourceVideo {
   readonly upstreamId: string;
   /** The adapter's reference, as stored with the attempt. */
   readonly ref: string;
+  /** `UpstreamResult.id`. */
+  readonly resultId?: string;
 }
 
 /** The bytes of an input in media storage. Task rows never contain blobs. */

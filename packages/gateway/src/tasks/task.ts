@@ -98,6 +98,8 @@ export interface Attempt {
 export interface UpstreamResult {
   /** A reference in the adapter's own format, such as a URL or a file name. Never shown to a caller. */
   readonly ref: string;
+  /** The upstream's own id of the video, if it is another than that of the job and a later request may start from it. */
+  readonly id?: string;
   /** Milliseconds UTC after which the upstream deletes it. */
   readonly expiresAt?: number;
   /** Duration in seconds, if the upstream reports it. */

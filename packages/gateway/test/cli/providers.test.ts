@@ -9,7 +9,7 @@ const KLING = new URL('../../src/providers/declared/files/kling.yaml', import.me
 describe('onetake providers test', () => {
   it('shows what is sent for each model, runs the examples, and says what cannot be done', async () => {
     const { code, stdout } = await onetake({}, 'providers', 'test', KLING.pathname);
-    expect(stdout).toMatch(/^kling \(Kling AI\): 3 models, 9 of 9 examples as expected$/m);
+    expect(stdout).toMatch(/^kling \(Kling AI\): 4 models, 11 of 11 examples as expected$/m);
     expect(stdout).toMatch(/^ {2}POST \/v1\/videos\/image2video$/m);
     expect(stdout).toMatch(/^- cancel: a job that is cancelled goes on at the provider/m);
     expect(stdout).not.toMatch(/problem/);
@@ -25,11 +25,11 @@ describe('onetake providers test', () => {
     expect(unlike.stdout).toContain(
       'problem  example "an unknown task": state is "missing", expected "failed"',
     );
-    await writeFile(path, text.replace('=model', '=modle'));
+    await writeFile(path, text.replace('? model', '? modle'));
     const wrong = await onetake({}, 'providers', 'test', path);
     expect(wrong).toMatchObject({ code: 1 });
     expect(wrong.stdout).toMatch(
-      /problem {2}.*kling\.yaml, line \d+: submit\.json\.model_name: =modle: .*did you mean model\?/,
+      /problem {2}.*kling\.yaml, line \d+: submit\.json\.model_name: =.* there is no modle here; did you mean model\?/,
     );
   });
 

@@ -88,7 +88,12 @@ const request = partly(
 
 const upstreamResult = partly(
   { ref: text },
-  { expiresAt: time, duration: seconds, usage: partly({}, { tokens: micros, inputSeconds: seconds }) },
+  {
+    id: text,
+    expiresAt: time,
+    duration: seconds,
+    usage: partly({}, { tokens: micros, inputSeconds: seconds }),
+  },
 );
 
 const attempt = wholly<Attempt>(

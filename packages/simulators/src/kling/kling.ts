@@ -10,13 +10,17 @@ import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 import { errorAnswer, refusals } from './errors.ts';
-import { KEPT_MS, LONGEST_PROMPT, MODELS, RATIOS, SHORTER_SIDE } from './models.ts';
+import { EXTENSION, KEPT_MS, LONGEST_PROMPT, MODELS, RATIOS, SHORTER_SIDE } from './models.ts';
 
-type Kind = 'text2video' | 'image2video';
+type Kind = 'text2video' | 'image2video' | 'video-extend';
 
 interface Details {
   readonly kind: Kind;
+  /** Seconds that are billed: those that an extension adds. */
+  readonly seconds: number;
   readonly usd: number;
+  /** The task whose video is extended. */
+  readonly parent?: Job<Details>;
   /** The client's own name of the task. */
   readonly externalId: string | undefined;
   readonly callbackUrl: string | undefined;
@@ -25,10 +29,10 @@ interface Details {
 type Settings = { readonly concurrency: number };
 type Context = UpstreamContext<Settings, Details>;
 
-const KINDS: readonly Kind[] = ['text2video', 'image2video'];
+const KINDS: readonly Kind[] = ['text2video', 'image2video', 'video-extend'];
 const secretOf = (accessKey: string): string => `secret-of-${accessKey}`;
 
-/** Kling AI's API: `/v1/videos/text2video` and `/v1/videos/image2video` ("General information", "Text to video", "Image to video"). */
+/** Kling AI's API: `/v1/videos/text2video`, `image2video` and `video-extend` ("General information", "Text to video", "Image to video", "Video extension"). */
 export const kling: Upstream = defineUpstream<Settings, Details>({
   name: 'kling',
   title: 'Kling AI',
@@ -39,7 +43,7 @@ export const kling: Upstream = defineUpstream<Settings, Details>({
   credentialOf: (headers) => claimsOf(credential(headers, 'Bearer'))?.iss,
   routes,
   paceOf: (model) => (MODELS[model] ? ASSUMPTIONS.kling.pace : undefined),
-  bill: ({ video, details }) => ({ quantity: video.seconds, unit: 'seconds', usd: details.usd }),
+  bill: ({ details }) => ({ quantity: details.seconds, unit: 'seconds', usd: details.usd }),
   changed: (context, job) => announce(context, job),
   environment: (origin, key) => ({
     KLING_BASE_URL: origin,
@@ -66,12 +70,13 @@ function routes(app: FastifyInstance, context: Context): void {
     app.post(`/v1/videos/${kind}`, operation('submit'), async (request) => {
       const account = authenticate(context, request);
       admit(context, account);
-      const job = submit(context, account, kind, bodyOf(request));
+      const make = kind === 'video-extend' ? extend : submit;
+      const job = make(context, account, kind, bodyOf(request));
       context.notes.about(request, job);
       return success(taskOf(context, job));
     });
 
-    // "Task id, or the custom task id: choose one of the two."
+    // "Task id, or the custom task id: choose one of the two." Tasks that extend have no custom id.
     app.get<{ Params: { id: string } }>(`/v1/videos/${kind}/:id`, operation('poll'), async (request) => {
       const account = authenticate(context, request);
       const { id } = request.params;
@@ -182,8 +187,48 @@ function submit(context: Context, account: Account, kind: Kind, body: Body): Job
     newId: (random) => random.text(18, '0123456789'),
     details: {
       kind,
+      seconds,
       usd: usd * seconds,
       externalId: typeof externalId === 'string' ? externalId : undefined,
+      callbackUrl: typeof callbackUrl === 'string' ? callbackUrl : undefined,
+    },
+  });
+}
+
+const videoIdOf = ({ id }: Job<Details>): string => `video-${id}`;
+
+/**
+ * "Video extension": continues the video of a task that is over, by its id. "The model and the mode cannot be chosen, they are those of the source.
+ * Cleared after 30 days, a video cannot be extended."
+ */
+function extend(context: Context, account: Account, kind: Kind, body: Body): Job<Details> {
+  const { video_id: videoId, prompt = '', callback_url: callbackUrl } = body;
+  if (typeof prompt !== 'string' || prompt.length > LONGEST_PROMPT)
+    throw refusals.invalid(`prompt must have at most ${LONGEST_PROMPT} characters`);
+  if (typeof videoId !== 'string') throw refusals.invalid('video_id must not be empty');
+  const parent = context.jobs
+    .all()
+    .find((job) => job.account === account.name && job.state === 'succeeded' && videoIdOf(job) === videoId);
+  const { clock } = context.shared;
+  if (!parent || (parent.endedAt ?? 0) + clock.kept(KEPT_MS) < clock.now())
+    throw refusals.notFound(`Video not found: ${videoId}`);
+  if (!MODELS[parent.model]?.extends) throw refusals.invalid(`videos of ${parent.model} cannot be extended`);
+  const seconds = parent.delivered.seconds + EXTENSION.seconds;
+  if (seconds > EXTENSION.mostSeconds)
+    throw refusals.invalid('the video must not become longer than 3 minutes');
+  if (planOf(prompt).ending === 'refused') throw refusals.content();
+  return context.jobs.submit({
+    account: account.name,
+    model: parent.model,
+    prompt,
+    video: { ...parent.video, seconds },
+    newId: (random) => random.text(18, '0123456789'),
+    details: {
+      kind,
+      seconds: EXTENSION.seconds,
+      usd: (parent.details.usd / parent.details.seconds) * EXTENSION.seconds,
+      parent,
+      externalId: undefined,
       callbackUrl: typeof callbackUrl === 'string' ? callbackUrl : undefined,
     },
   });
@@ -242,25 +287,28 @@ const STATUSES = {
   expired: 'failed',
 } as const;
 
+const videoOf = (context: Context, job: Job<Details>) => ({
+  id: videoIdOf(job),
+  url: linkTo(context, job, KEPT_MS),
+  duration: String(job.delivered.seconds),
+});
+
 /** A task as queries, lists and callbacks show it. Times are milliseconds. */
 function taskOf(context: Context, job: Job<Details>): Record<string, unknown> {
-  const { id, state, failure, details, delivered } = job;
+  const { id, state, failure, details } = job;
   const updatedAt = job.endedAt ?? job.startedAt ?? job.createdAt;
   const message = failure === 'moderation' ? 'Failure to pass the risk control system' : 'Internal error';
   return {
     task_id: id,
     task_status: STATUSES[state],
     ...(STATUSES[state] === 'failed' ? { task_status_msg: message } : {}),
-    task_info: details.externalId === undefined ? {} : { external_task_id: details.externalId },
-    ...(state === 'succeeded'
-      ? {
-          task_result: {
-            videos: [
-              { id: `video-${id}`, url: linkTo(context, job, KEPT_MS), duration: String(delivered.seconds) },
-            ],
-          },
-        }
-      : {}),
+    task_info: {
+      ...(details.externalId === undefined ? {} : { external_task_id: details.externalId }),
+      // "parent_video: the video before the extension."
+      ...(details.parent ? { parent_video: videoOf(context, details.parent) } : {}),
+    },
+    // "The id of the whole video after the extension; the duration in all."
+    ...(state === 'succeeded' ? { task_result: { videos: [videoOf(context, job)] } } : {}),
     created_at: context.timeShown(job.createdAt),
     updated_at: context.timeShown(updatedAt),
   };

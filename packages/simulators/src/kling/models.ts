@@ -6,6 +6,8 @@ export interface KlingModel {
   readonly usdWithSound: Readonly<Partial<Record<'std' | 'pro', number>>>;
   /** Whether it takes a last frame, which is in pro only and without sound. */
   readonly lastFrame: boolean;
+  /** Whether its videos can be extended. */
+  readonly extends: boolean;
 }
 
 export const MODELS: Readonly<Record<string, KlingModel>> = {
@@ -14,20 +16,33 @@ export const MODELS: Readonly<Record<string, KlingModel>> = {
     usd: { std: 0.084, pro: 0.112 },
     usdWithSound: { std: 0.126, pro: 0.168 },
     lastFrame: false,
+    extends: false,
   },
   'kling-v2-6': {
     seconds: [5, 10],
     usd: { std: 0.042, pro: 0.07 },
     usdWithSound: { pro: 0.14 },
     lastFrame: true,
+    extends: false,
   },
   'kling-v2-5-turbo': {
     seconds: [5, 10],
     usd: { std: 0.042, pro: 0.07 },
     usdWithSound: {},
     lastFrame: true,
+    extends: false,
+  },
+  'kling-v1-6': {
+    seconds: [5, 10],
+    usd: { std: 0.056, pro: 0.098 },
+    usdWithSound: {},
+    lastFrame: true,
+    extends: true,
   },
 };
+
+/** "Video extension": each adds "4 to 5 s", to "3 minutes" in all. */
+export const EXTENSION = { seconds: 5, mostSeconds: 180 };
 
 /** The shorter side: std makes 720p, pro 1080p. */
 export const SHORTER_SIDE = { std: 720, pro: 1080 } as const;

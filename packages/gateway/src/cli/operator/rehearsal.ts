@@ -4,12 +4,13 @@ import type { DraftReference } from '../../catalogue/validate/references.ts';
 import { checkRequest, type DraftRequest } from '../../catalogue/validate/request.ts';
 import type { Log } from '../../observability/log.ts';
 import { type DeclaredAccount, declaredDefinition } from '../../providers/declared/definition.ts';
+import { sampleId } from '../../providers/declared/id.ts';
 import { modelsOf } from '../../providers/declared/load.ts';
 import type { ProviderFile } from '../../providers/declared/schema.ts';
 import { countUploads } from '../../providers/declared/upload.ts';
 import { type Job, type Provider, UpstreamError } from '../../providers/provider.ts';
 import { createRegistry, type Registry } from '../../providers/registry.ts';
-import type { InputRef, Reference, VideoRequest } from '../../tasks/request.ts';
+import type { InputRef, Reference, SourceVideo, VideoRequest } from '../../tasks/request.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
 import {
   type RecordedAnswer,
@@ -123,7 +124,7 @@ interface Sample {
   readonly problem?: string;
 }
 
-/** The plainest requests that each model takes: from a text, and from an image. */
+/** The plainest requests that each model takes: from a text, an image, a reference or a video. */
 const samplesOf = (file: ProviderFile): Sample[] =>
   Object.keys(file.models).flatMap((model) => {
     const body = { model, prompt: 'a paper boat' };
@@ -133,6 +134,10 @@ const samplesOf = (file: ProviderFile): Sample[] =>
       sampleOf(file, `${model}, from a reference`, {
         ...body,
         reference_images: ['https://example.com/boat.png'],
+      }),
+      sampleOf(file, `${model}, from a video of its own`, {
+        ...body,
+        video_url: 'https://example.com/boat.mp4',
       }),
     ];
     const taken = samples.filter(({ job }) => job);
@@ -153,7 +158,8 @@ const catalogueOf = (file: ProviderFile) => createCatalogue({ declared: modelsOf
 function jobOf(file: ProviderFile, body: unknown): Job {
   const catalogue = catalogueOf(file);
   const { draft, model } = checkRequest(body, catalogue);
-  const request = stored(draft);
+  const isOwn = draft.videoUrl !== undefined && model.parameters.videoUrl?.of === 'own';
+  const request = stored({ ...draft, ...(isOwn ? { source: sourceOf(file) } : {}) });
   return {
     taskId: 'vid_example',
     attempt: 1,
@@ -163,6 +169,15 @@ function jobOf(file: ProviderFile, body: unknown): Job {
     openInput: async () => Readable.from([PIXEL]),
   };
 }
+
+/** A video that was made before, with words in place of ids. */
+const sourceOf = ({ job: { id } }: ProviderFile): SourceVideo => ({
+  taskId: 'vid_source',
+  accountId: 'example',
+  upstreamId: sampleId(id),
+  ref: 'https://example.com/boat.mp4',
+  resultId: '<video_id>',
+});
 
 function stored({ image, lastFrame, references, ...draft }: DraftRequest): VideoRequest {
   const input: InputRef = {

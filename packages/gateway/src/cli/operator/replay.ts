@@ -22,6 +22,7 @@ interface Outcome {
   readonly reason?: string;
   readonly created?: string;
   readonly result?: string;
+  readonly video_id?: string | undefined;
   readonly progress?: number;
   readonly detail?: string | undefined;
 }
@@ -116,7 +117,9 @@ const lostSubmission = (job: Job, sentAt: number, made: readonly MadeJob[]): Unk
 });
 
 const answered = (answer: Answer): Outcome =>
-  answer.state === 'succeeded' ? { state: answer.state, result: answer.result.ref } : answer;
+  answer.state === 'succeeded'
+    ? { state: answer.state, result: answer.result.ref, video_id: answer.result.id }
+    : answer;
 
 function found(outcome: Awaited<ReturnType<NonNullable<Provider['find']>>> | undefined): Outcome {
   if (!outcome?.found) return { state: outcome?.certainty };

@@ -13,7 +13,7 @@ export interface Contradiction {
 
 /** What the expressions of a submission may read. docs/providers/declare-your-own.md explains each. */
 export const REQUEST_NAMES: readonly string[] = [
-  ...['model', 'prompt', 'width', 'height', 'source', 'key', 'task', 'callback'],
+  ...['model', 'prompt', 'width', 'height', 'source', 'source_video_id', 'key', 'task', 'callback'],
   ...PARAMETERS.map(wireName),
   // Those of `references` that are images without a role.
   'reference_images',
@@ -41,6 +41,7 @@ export const contradictions = (file: ProviderFile): Contradiction[] => [
   ...bodyProblems(file),
   ...lostProblems(file),
   ...uploadProblems(file),
+  ...videoIdProblems(file),
   ...findProblems(file),
   ...idProblems(file),
   ...endProblems(file),
@@ -178,7 +179,7 @@ const endProblems = ({ job: { statuses } }: ProviderFile): Contradiction[] =>
 const TOLD_BY: Readonly<Record<string, readonly string[]>> = {
   resolution: ['width', 'height'],
   aspectRatio: ['width', 'height'],
-  videoUrl: ['source'],
+  videoUrl: ['source', 'source_video_id'],
 };
 
 /** An entry of the catalogue, whose members need not be valid yet. */
@@ -302,6 +303,18 @@ function uploadProblems({ upload, submit }: ProviderFile): Contradiction[] {
     ...(reads(upload, ['file']) ? [] : [{ path: ['upload'], message: 'must send the image, by =file' }]),
     ...(isRead ? [] : [{ path: ['upload'], message: 'is in vain, because submit reads no =image.uploaded' }]),
   ];
+}
+
+/** The id of a video is kept for the submissions that start from it. */
+function videoIdProblems({ job, submit }: ProviderFile): Contradiction[] {
+  const isRead = reads(submit, ['source_video_id']);
+  if (job.video_id)
+    return isRead
+      ? []
+      : [{ path: ['job', 'video_id'], message: 'is in vain, because submit reads no =source_video_id' }];
+  return isRead
+    ? [{ path: ['submit'], message: 'reads =source_video_id, which only job.video_id tells' }]
+    : [];
 }
 
 function findProblems({ find, submit }: ProviderFile): Contradiction[] {

@@ -38,6 +38,12 @@ export const storedId = (id: unknown): string =>
       )
     : String(id);
 
+/** An id in the form that a file gives to ids, with words in place of what an upstream would say. */
+export const sampleId = (template: Template): string =>
+  isMapping(template)
+    ? storedId(Object.fromEntries(Object.keys(template).map((name) => [name, `<${name}>`])))
+    : '<id>';
+
 /** The id as expressions read it; undefined if this file did not write it. */
 export function readId({ job: { id } }: Pick<ProviderFile, 'job'>, stored: string): unknown {
   if (!isMapping(id)) return stored;
@@ -52,7 +58,7 @@ export function readId({ job: { id } }: Pick<ProviderFile, 'job'>, stored: strin
 }
 
 /** A larger number has lost digits when the answer was parsed. No URL can name the other texts: it has no such segment, and no half characters. */
-const isId = (value: unknown): value is string | number =>
+export const isId = (value: unknown): value is string | number =>
   typeof value === 'string'
     ? !['', '.', '..'].includes(value) && value.isWellFormed() && value.length <= MAX_LENGTH
     : Number.isSafeInteger(value);

@@ -6,6 +6,7 @@ import type { StatusReader } from '../mapping/statusTable.ts';
 import { type Answer, UpstreamError, type UpstreamTimes } from '../provider.ts';
 import { type Errors, textOf } from './errors.ts';
 import type { Expression } from './expressions.ts';
+import { isId } from './id.ts';
 import type { ProviderFile } from './schema.ts';
 
 type JobClause = ProviderFile['job'];
@@ -107,9 +108,15 @@ export function createReadJob({ clause, errors, meaningOf, scrub, log }: JobPart
   };
 }
 
-async function resultOf({ result, duration }: JobClause, job: unknown): Promise<UpstreamResult | undefined> {
-  const seconds = await numberOf(duration, job);
-  const known = seconds === undefined || seconds <= 0 ? {} : { duration: seconds };
+async function resultOf(
+  { result, duration, video_id: videoId }: JobClause,
+  job: unknown,
+): Promise<UpstreamResult | undefined> {
+  const [seconds, id] = await Promise.all([numberOf(duration, job), textOf(videoId, job)]);
+  const known = {
+    ...(isId(id) ? { id } : {}),
+    ...(seconds === undefined || seconds <= 0 ? {} : { duration: seconds }),
+  };
   if ('call' in result || 'download' in result) return { ref: ASKED_AGAIN, ...known };
   if ('base64' in result) {
     return (await textOf(result.base64, job)) === undefined ? undefined : { ref: ASKED_AGAIN, ...known };

@@ -25,6 +25,10 @@ export interface FilledCall {
   readonly form?: readonly FormField[];
 }
 
+/** Of a source that was made before the file had `job.video_id`, or whose answer had none. */
+const NO_VIDEO_ID =
+  'The upstream provider names the video of video_url by an id that was not stored with it; make that video again, and start from the new one.';
+
 /** The scope of a submission, with its images read. Throws `UpstreamError` if one cannot be read; nothing was sent then. */
 export async function submissionScope(job: Job, file: ProviderFile, callback?: string): Promise<Scope> {
   const read = async (input: StoredInput, more?: InputMembers) => {
@@ -32,7 +36,9 @@ export async function submissionScope(job: Job, file: ProviderFile, callback?: s
     const bytes = more?.type === 'video' && !file.upload ? undefined : await readInput(job, input);
     return new InputFile(bytes, { contentType: input.contentType, link: linkOf(job, input) }, more);
   };
-  const { image, lastFrame, references } = job.request;
+  const { image, lastFrame, references, source } = job.request;
+  if (source && source.resultId === undefined && reads(file.submit, ['source_video_id']))
+    throw new UpstreamError('invalid_request', { created: 'no', message: NO_VIDEO_ID, detail: NO_VIDEO_ID });
   if (references) refuseUnreadReferences(file, job.request);
   return {
     ...requestScope(job, file),
@@ -69,7 +75,7 @@ export function requestScope(
     height,
     key: idempotencyKey,
     ...(autoDuration ? { auto_duration: true } : {}),
-    ...(source ? { source: readId(file, source.upstreamId) } : {}),
+    ...(source ? { source: readId(file, source.upstreamId), source_video_id: source.resultId } : {}),
   };
 }
 

@@ -142,6 +142,8 @@ const job = z.strictObject({
   started_at: expression.optional(),
   ended_at: expression.optional(),
   duration: expression.optional(),
+  /** The upstream's own id of the video, if an extension or a remix names it by that. The submission reads it as `source_video_id`. */
+  video_id: expression.optional(),
   result,
   error: z.strictObject({ code: expression.optional(), message: expression.optional() }).default({}),
 });
@@ -236,6 +238,7 @@ const example = z
       reason: reason.optional(),
       created: z.enum(['no', 'unknown']).optional(),
       result: z.string().optional(),
+      video_id: z.string().optional(),
       progress: z.number().optional(),
     }),
   })

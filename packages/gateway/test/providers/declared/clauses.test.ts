@@ -526,6 +526,51 @@ describe('submit', () => {
   });
 });
 
+describe('job.video_id', () => {
+  const submit = { path: '/jobs', json: { prompt: '=prompt', job: '=source', from: '=source_video_id' } };
+  const job = { ...PLAIN.job, video_id: '=files[0].id' };
+  const source = { taskId: newTaskId(), accountId: 'toy', upstreamId: '7', ref: 'https://x.example/7.mp4' };
+
+  it.each([
+    [{ files: [{ id: 'clip-7' }] }, 'clip-7'],
+    [{ files: [{ id: 77 }] }, '77'],
+    [{ files: [] }, undefined],
+    [{ files: [{ id: '' }] }, undefined],
+    [{ files: [{ id: 'x'.repeat(5000) }] }, undefined],
+    [{ files: [{ id: { a: 1 } }] }, undefined],
+  ])('of %j is kept with the result as %j', async (files, id) => {
+    const ref = 'https://x.example/7.mp4';
+    const { provider } = await toy({ submit, job }, () => ({ id: 7, state: 'done', video: ref, ...files }));
+    expect(await poll(provider)).toEqual({
+      state: 'succeeded',
+      result: { ref, ...(id === undefined ? {} : { id }) },
+    });
+  });
+
+  it('is what a submission that starts from the video reads, beside the id of its job', async () => {
+    let sent: unknown;
+    const { provider } = await toy({ submit, job }, async (request) => {
+      sent = await json(request);
+      return { id: 8, state: 'waiting' };
+    });
+    const extension = aJob({ source: { ...source, resultId: 'clip-7' } });
+    await provider.submit(extension, sending(soon()));
+    expect(sent).toEqual({ prompt: extension.request.prompt, job: '7', from: 'clip-7' });
+    await provider.submit(aJob(), sending(soon()));
+    expect(sent).not.toHaveProperty('from');
+  });
+
+  it('is needed: a video that was stored without one by an earlier version is refused, and nothing is sent', async () => {
+    const { provider, requests } = await toy({ submit, job }, () => ({ id: 8, state: 'waiting' }));
+    expect(await settled(provider.submit(aJob({ source }), sending(soon())))).toMatchObject({
+      reason: 'invalid_request',
+      created: 'no',
+      message: expect.stringContaining('make that video again'),
+    });
+    expect(requests).toHaveLength(0);
+  });
+});
+
 describe('errors', () => {
   const errors = {
     when: '=code != 0',

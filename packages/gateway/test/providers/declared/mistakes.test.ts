@@ -80,6 +80,16 @@ describe('a file', () => {
       'prompt: =prompt\n    image: =image.uploaded',
       'line 7: submit: reads .uploaded, which only upload gives to an image',
     ],
+    [
+      'prompt: =prompt',
+      'prompt: =prompt\n    from: =source_video_id',
+      'line 7: submit: reads =source_video_id, which only job.video_id tells',
+    ],
+    [
+      'id: =id',
+      'id: =id\n  video_id: =video.id',
+      'line 14: job.video_id: is in vain, because submit reads no =source_video_id',
+    ],
     ['  id: =id', '  id: uid', /line 13: job\.id: must read the id from the answer/],
     [
       'limits:',
