@@ -12,7 +12,10 @@ export class OnetakeError extends Error {
 }
 
 /** There was no answer, or not all of one. */
-export class ConnectionError extends OnetakeError {}
+export class ConnectionError extends OnetakeError {
+  /** False if it is certain that the server has received nothing, in no attempt. */
+  received?: false | undefined;
+}
 
 /** What the body of an error answer says. A server with other bodies leaves out what it does not have. */
 interface ErrorBody {

@@ -43,6 +43,15 @@ export interface Http {
 const TIMEOUT_MS = 60_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 8000;
+/** What Node and undici say of a connection that was never there. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
 /** The slowest upload that the server allows for: 1 Mbit/s. Bytes a millisecond. */
 const SLOWEST_UPLOAD = 125;
 
@@ -84,10 +93,13 @@ export function createHttp(options: HttpOptions, timing: Timing): Http {
 
   async function repeated<T>(call: Call, once: () => Promise<T>): Promise<T> {
     const backoff = createBackoff(FIRST_RETRY_MS, LONGEST_RETRY_MS, timing.random);
+    let received: false | undefined = false;
     for (let failures = 0; ; failures++) {
       try {
         return await once();
       } catch (error) {
+        if (!NOT_CONNECTED.has(reasonOf(error))) received = undefined;
+        if (error instanceof ConnectionError) error.received = received;
         if (!call.repeatable || failures >= maxRetries || !isTransient(error)) throw error;
         const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
         // Not waited for: the caller may have something better to do.

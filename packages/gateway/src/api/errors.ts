@@ -57,6 +57,8 @@ export function errorAnswer(
     else logOf(request).error({ event: 'request.failed', err: error }, 'request failed');
   }
   if (details.retryAfterSeconds !== undefined) reply.header('retry-after', details.retryAfterSeconds);
+  // The SDKs of OpenAI would repeat what cannot become right by itself, such as a model without an account.
+  if (status >= 500 && details.param !== undefined) reply.header('x-should-retry', 'false');
   // Without this header, caches may store a 404 or 410, although the next answer can differ.
   reply.header('cache-control', 'no-store');
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="onetake"');

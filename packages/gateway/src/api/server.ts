@@ -53,7 +53,11 @@ export async function createServer(context: ApiContext): Promise<App> {
   app.setNotFoundHandler((request, reply) => {
     // OPTIONS for the server as a whole (RFC 9110, section 9.3.7).
     if (request.method === 'OPTIONS' && request.url === '*') return reply.code(204).send();
-    const message = `There is no ${request.method} ${pathOf(request.url)}; see /docs.`;
+    const path = pathOf(request.url);
+    const advice = /^\/(?:videos?|models|events)(?:\/|$)/.test(path)
+      ? `the base URL of a client ends with /v1: /v1${path}`
+      : 'see /docs';
+    const message = `There is no ${request.method} ${path}; ${advice}.`;
     return answerError(new OnetakeError('not_found', 404, message), request, reply);
   });
   answerUnrouted(app.server, log);

@@ -10,6 +10,9 @@ try {
   // A container may forbid it. The job runs all the same.
 }
 
+// Ctrl-C in a terminal and the stop of a service reach every process. The gateway decides how its children end.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+
 // The gateway is gone, so nothing waits for the result.
 process.on('disconnect', () => process.exit(0));
 

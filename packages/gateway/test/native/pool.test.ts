@@ -240,6 +240,13 @@ describe('a crash of native code', () => {
   });
 });
 
+it('a signal that reaches the whole process group ends no child', async () => {
+  const native = pool();
+  const { pid } = await tell(native, 'before');
+  for (const signal of ['SIGINT', 'SIGTERM']) process.kill(pid, signal);
+  expect((await tell(native, 'after')).pid).toBe(pid);
+});
+
 describe('a job that throws', () => {
   it('rejects with its message and the stack of its own process, which lives on', async () => {
     const native = pool();

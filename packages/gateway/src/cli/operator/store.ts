@@ -22,7 +22,9 @@ export function openCommandStore({
   dataDir,
 }: Pick<LocalConfig, 'databaseUrl' | 'dataDir'>): Promise<Store> {
   if (databaseUrl === undefined && !existsSync(sqlitePath(dataDir)))
-    process.stderr.write(`There is no store in ${resolve(dataDir)} yet; it is created there.\n`);
+    process.stderr.write(
+      `There is no store in ${resolve(dataDir)} yet; it is created there. A gateway with another data folder does not know it: ONETAKE_DATA_DIR says which one.\n`,
+    );
   if (databaseUrl === undefined) return openSqliteStore({ dir: dataDir, exclusive: false, log: commandLog });
   return openPostgresStore({
     url: databaseUrl,

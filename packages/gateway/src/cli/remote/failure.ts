@@ -16,12 +16,15 @@ import { Interrupted } from '../interruption.ts';
  * Runs a command of the remote kind. Says what went wrong and what to do about it, and sets the exit code. `next` says how to go on, if
  * there is something to go on with.
  */
-export async function reporting(work: () => Promise<void>, next: () => string | undefined = () => undefined) {
+export async function reporting(
+  work: () => Promise<void>,
+  next: (error: unknown) => string | undefined = () => undefined,
+) {
   try {
     await work();
   } catch (error) {
     const { code, message } = failureOf(error);
-    const more = code === EXIT.taskFailed || code === EXIT.mistaken ? undefined : next();
+    const more = code === EXIT.taskFailed || code === EXIT.mistaken ? undefined : next(error);
     // Messages of others, such as a provider's, must not steer the terminal.
     process.stderr.write(`${[printable(message), more].filter(Boolean).join('\n')}\n`);
     process.exitCode = code;
@@ -45,7 +48,9 @@ function failureOf(error: unknown): { readonly code: number; readonly message: s
     return { code: EXIT.mistaken, message: `${error.message}\n${advice}` };
   }
   if (error instanceof ApiError) {
-    const isTrouble = error instanceof ServerError || error instanceof RateLimitError;
+    // An error that names a field is about the request or the settings, such as a model without an account.
+    const isTrouble =
+      error.param === undefined && (error instanceof ServerError || error instanceof RateLimitError);
     const id = isTrouble && error.requestId !== undefined ? ` (request ${error.requestId})` : '';
     return { code: isTrouble ? EXIT.failed : EXIT.mistaken, message: `${error.message}${id}` };
   }

@@ -41,7 +41,8 @@ export const cancelCommand = (id: string, { json, ...given }: Shown): Promise<vo
     const task = await client.cancel(id, { signal });
     if (json) return printJson(task);
     const asked = task.cancel_requested ? ', cancelling: onetake wait tells how it ends' : '';
-    process.stdout.write(`${id} ${task.status}${asked}\n`);
+    const status = task.error?.reason === 'cancelled' ? 'cancelled' : task.status;
+    process.stdout.write(`${id} ${status}${asked}\n`);
   });
 
 /** `onetake delete ID`. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Onetake, type Progress, type Task, TaskFailedError } from '@onetake/client';
+import { ConnectionError, type Onetake, type Progress, type Task, TaskFailedError } from '@onetake/client';
 import { freeFile, described as videoOf } from '../demo/client.ts';
 import { catchInterruption } from '../interruption.ts';
 import { createProgressBar } from '../progressBar.ts';
@@ -29,7 +29,7 @@ export async function generateCommand(prompt: string, wishes: GenerateWishes): P
   if (output !== undefined) await checkOutput(output);
 
   const { signal } = catchInterruption();
-  let next = `Whether a task was submitted is not known. The same command with --idempotency-key ${idempotencyKey} finds it, or submits it.`;
+  let next: string | undefined;
   await reporting(
     async () => {
       const submitted = await client.submit(params, { signal, idempotencyKey });
@@ -39,7 +39,7 @@ export async function generateCommand(prompt: string, wishes: GenerateWishes): P
       if (detach) {
         if (json) printJson(submitted);
         else process.stdout.write(`${id}\n`);
-        process.stderr.write(`${next}\n`);
+        process.stderr.write(`${waitLater(id, wishes)}\n`);
         return;
       }
       const file = output ?? freeFile(params.prompt);
@@ -48,9 +48,15 @@ export async function generateCommand(prompt: string, wishes: GenerateWishes): P
       };
       await finish(client, id, { file, json, timeout, signal, known: submitted, onMade });
     },
-    () => next,
+    (error) => next ?? unknownSubmission(error, idempotencyKey),
   );
 }
+
+/** What to do after a submit whose outcome is not known. Undefined if the gateway has certainly not received it. */
+const unknownSubmission = (error: unknown, key: string): string | undefined =>
+  error instanceof ConnectionError && error.received === false
+    ? undefined
+    : `Whether a task was submitted is not known. The same command with --idempotency-key ${key} finds it, or submits it.`;
 
 /** `onetake wait ID`: waits for the end of a task, and saves its video if `-o` says where. */
 export async function waitCommand(id: string, wishes: WaitWishes): Promise<void> {

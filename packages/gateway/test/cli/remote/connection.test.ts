@@ -29,6 +29,22 @@ describe('what is wrong with the connection is said, with what to do', () => {
     );
   });
 
+  it('before a submit, of which it says whether a task may be there', async () => {
+    const args = ['generate', 'x', '-m', 'onetake-preview'] as const;
+    const { run } = await shellIn(env());
+    const away = await run(...args, '--url', 'http://127.0.0.1:2');
+    expect([away.code, away.stderr]).toEqual([1, expect.not.stringContaining('not known')]);
+    const { origin } = await serve((request) => void request.socket.destroy());
+    const cut = await run(...args, '--url', origin, '--idempotency-key', 'mine');
+    expect(cut).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/Whether a task was submitted is not known\..* --idempotency-key mine /),
+    });
+    const none = await run('generate', 'x', '-m', 'veo-3.1-generate-001');
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringMatching(/has no account here/) });
+    expect(none.stderr).not.toContain('not known');
+  }, 120_000);
+
   it('a wrong key, and none', async () => {
     const { run } = await shellIn({ ONETAKE_URL: t.gateway.address });
     const wrong = await run('list', '--api-key', 'sk-wrong');

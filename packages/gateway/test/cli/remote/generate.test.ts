@@ -200,7 +200,10 @@ describe('a task that goes on without the command', () => {
       '--detach',
     );
     const id = stdout.trim();
-    expect(await run('cancel', id)).toMatchObject({ code: 0, stdout: expect.stringContaining(id) });
+    expect(await run('cancel', id)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(new RegExp(`^${id} (?:cancelled|\\w+, cancelling: .*)\n$`)),
+    });
     expect(await run('wait', id)).toMatchObject({
       code: 3,
       stderr: expect.stringMatching(/\(cancelled\)\n$/),
