@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import socketserver
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +65,64 @@ def serving(stream: bytes | None, *queries: bytes | None) -> Iterator[tuple[str,
             thread.join()
             for connection in connections:
                 connection.close()
+
+
+@contextlib.contextmanager
+def trickling(head: bytes, drip: bytes) -> Iterator[str]:
+    """A server that answers every request with `head`, and then with `drip` again and again, each sooner than any client minds."""
+    over = threading.Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline() not in (b"\r\n", b""):
+                pass
+            with contextlib.suppress(OSError):
+                self.wfile.write(head)
+                while not over.wait(0.02):
+                    self.wfile.write(drip)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "drip"),
+    [
+        (b"HTTP/1.1 200 OK\r\nx-slow: ", b"a"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        (CHUNKED + b"content-type: text/event-stream\r\n\r\n1;", b"a"),
+        (CHUNKED + b"content-type: application/json\r\n\r\n", b"1\r\n \r\n"),
+    ],
+    ids=["headers", "early hints", "the size of a piece", "a body"],
+)
+def test_a_timeout_ends_what_trickles(
+    connect: Connect, head: bytes, drip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As long as a piece of the body may take.
+    monkeypatch.setattr(_wait, "_SILENCE", 0.3)
+    before = threading.active_count()
+    with trickling(head, drip) as url:
+        client = connect(url)
+        began = time.monotonic()
+        with pytest.raises(WaitTimeoutError):
+            client.wait(ID, timeout=0.5)
+        # On a busy machine, but far from the 20 s that a query may take.
+        assert time.monotonic() - began < 8
+    for thread in threading.enumerate():
+        if thread.name == "onetake-send":
+            thread.join(10)
+            assert not thread.is_alive()
+    assert threading.active_count() <= before + 1
 
 
 @pytest.mark.parametrize(

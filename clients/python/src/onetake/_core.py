@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ._download import Opened, Variant, open_download
 from ._errors import ApiConnectionError, Interrupted, OnetakeError, about_task
 from ._file import SavedFile, save
-from ._http import Call, Http
+from ._http import Call, Http, header_value
 from ._timing import Deadline
-from ._wait import Abilities, OnProgress, task_path, wait_for_task
+from ._wait import Abilities, OnProgress, task_of, task_path, wait_for_task
 
 if TYPE_CHECKING:
     import builtins
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TASKS = "/v1/video/generations"
 #: The gateway fetches the inputs of a task for up to two minutes before it answers. Given up earlier, a repeat would begin anew. Seconds.
 _SUBMIT_TIMEOUT = 180.0
+_LONGEST_KEY = 255
 
 
 @dataclasses.dataclass
@@ -77,7 +78,7 @@ class Core:
         idempotency_key: str | None,
     ) -> Task:
         deadline = self._deadline(timeout)
-        about = _About(idempotency_key=idempotency_key or _new_key())
+        about = _About(idempotency_key=_checked_key(idempotency_key))
         with about.named():
             submitted = await self._submit(params, about, deadline)
             if on_progress:
@@ -88,7 +89,7 @@ class Core:
             )
 
     async def submit(self, params: SubmitParams, idempotency_key: str | None) -> Submitted:
-        about = _About(idempotency_key=idempotency_key or _new_key())
+        about = _About(idempotency_key=_checked_key(idempotency_key))
         with about.named():
             return await self._submit(params, about, self._deadline())
 
@@ -116,8 +117,7 @@ class Core:
             )
 
     async def get(self, task_id: str) -> Task:
-        task: Task = await self._of_task(task_id, Call(task_path(task_id), self._deadline(), repeatable=True))
-        return task
+        return await self._task(task_id, Call(task_path(task_id), self._deadline(), repeatable=True))
 
     async def list(
         self, status: Status | None, model: str | None, metadata: Mapping[str, str] | None, limit: int | None
@@ -126,24 +126,24 @@ class Core:
         query.update({f"metadata[{name}]": value for name, value in (metadata or {}).items()})
         while True:
             page = (await self.http.json(Call(_TASKS, self._deadline(), query=query, repeatable=True))).body
-            for task in page["data"]:
+            for task in _list_of(page):
                 yield task
             if not page.get("has_more") or page.get("next_cursor") is None:
                 return
             query["after"] = page["next_cursor"]
 
     async def cancel(self, task_id: str) -> Task:
-        call = Call(f"{task_path(task_id)}/cancel", self._deadline(), method="POST")
-        task: Task = await self._of_task(task_id, call)
-        return task
+        return await self._task(
+            task_id, Call(f"{task_path(task_id)}/cancel", self._deadline(), method="POST")
+        )
 
     async def delete(self, task_id: str) -> None:
-        await self._of_task(task_id, Call(task_path(task_id), self._deadline(), method="DELETE"))
+        with about_task(task_id):
+            await self.http.json(Call(task_path(task_id), self._deadline(), method="DELETE"))
 
     async def models(self) -> builtins.list[Model]:
         answer = await self.http.json(Call("/v1/models", self._deadline(), repeatable=True))
-        models: builtins.list[Model] = answer.body["data"]
-        return models
+        return _list_of(answer.body)
 
     async def download(self, task_id: str, file: str | os.PathLike[str], variant: Variant) -> SavedFile:
         with about_task(task_id):
@@ -153,10 +153,23 @@ class Core:
         with about_task(task_id):
             return await open_download(self.http, task_id, variant)
 
-    async def _of_task(self, task_id: str, call: Call) -> Any:
+    async def _task(self, task_id: str, call: Call) -> Task:
         with about_task(task_id):
-            return (await self.http.json(call)).body
+            task: Task = task_of((await self.http.json(call)).body)
+            return task
 
 
-def _new_key() -> str:
-    return secrets.token_hex(16)
+def _checked_key(given: str | None) -> str:
+    if given is None:
+        return secrets.token_hex(16)
+    if not header_value(given) or len(given) > _LONGEST_KEY:
+        raise ValueError(f"idempotency_key must be 1 to {_LONGEST_KEY} visible ASCII characters.")
+    return given
+
+
+def _list_of(answer: object) -> builtins.list[Any]:
+    """The items of a list that a server answered with."""
+    items = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(items, list):
+        raise ApiConnectionError("The answer is no list; check base_url.")
+    return items

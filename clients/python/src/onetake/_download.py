@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ._errors import ApiConnectionError, ApiError, DownloadError, NotFoundError
 from ._http import Call
 from ._timing import Backoff, Deadline
-from ._wait import task_path
+from ._wait import task_of, task_path
 
 if TYPE_CHECKING:
     import httpx
@@ -94,10 +94,12 @@ async def open_download(http: Http, task_id: str, variant: Variant, resume: Resu
         if not isinstance(error, NotFoundError) and error.status != 405:
             raise
     # If there is no such task, this says so.
-    task = (await http.json(Call(task_path(task_id), no_deadline, repeatable=True))).body
+    task = task_of((await http.json(Call(task_path(task_id), no_deadline, repeatable=True))).body)
     if variant == "thumbnail":
         raise DownloadError("The server has no poster frame of this video.")
     if task.get("url") is not None:
+        if not isinstance(task["url"], str):
+            raise DownloadError("The link to the video is no URL.")
         return await _stream(http, *await opened(task["url"], {}), resume)
     call, response = await opened("/v1/video/generations/download", {"id": task_id})
     if _type_of(response) == "application/json":
@@ -215,8 +217,8 @@ def _type_of(response: Response) -> str | None:
 
 
 def _strong(etag: str | None) -> str | None:
-    """`If-Range` takes no weak ones."""
-    return etag if etag and etag.startswith('"') else None
+    """`If-Range` takes no weak ones, and a header only ASCII."""
+    return etag if etag and re.fullmatch(r'"[\x21\x23-\x7e]*"', etag) else None
 
 
 def _start_of(response: Response) -> int:

@@ -149,14 +149,16 @@ class TaskFailedError(OnetakeError):
     """The task ended without a video."""
 
     def __init__(self, task: Task) -> None:
-        error = task.get("error")
-        super().__init__(error["message"] if error else "The task failed.")
+        given: Any = task.get("error")
+        # Another server may say less than the gateway.
+        error: dict[str, Any] = given if isinstance(given, dict) else {}
+        super().__init__(error.get("message") or "The task failed.")
         self.task = task
-        self.task_id = task["task_id"]
+        self.task_id = task.get("task_id")
         #: Follows HTTP: 400 refused upstream, 499 cancelled, 504 expired.
-        self.code: int | None = error["code"] if error else None
+        self.code: int | None = error.get("code")
         #: A word that says why, such as `content_rejected`.
-        self.reason: str | None = error.get("reason") if error else None
+        self.reason: str | None = error.get("reason")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -166,6 +168,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message)
         self.task_id = task_id
         self.idempotency_key = idempotency_key
+
+    def __reduce__(self) -> Any:
+        """As `OnetakeError` does."""
+        return type(self), (*self.args, self.task_id, self.idempotency_key), self.__dict__
 
 
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import os
+import stat
 import uuid
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ._http import Http
+
+
+#: Of common file systems. Bytes.
+_LONGEST_NAME = 255
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +40,7 @@ async def save(http: Http, task_id: str, path: Path, variant: Variant) -> SavedF
     The file appears, or is replaced, when all bytes are there and checked. Until then they are in a hidden file beside it, with which another
     call goes on where this one was interrupted.
     """
+    await http.io.block(lambda: _refuse_what_is_no_file(path))
     download = await open_download(http, task_id, variant)
     about = download.about
     part = _part_of(path, about)
@@ -56,6 +63,16 @@ async def save(http: Http, task_id: str, path: Path, variant: Variant) -> SavedF
     finally:
         await download.close()
     return SavedFile(path, bytes_, sha256)
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Before anything is fetched. The system says what is wrong with a name that is too long, or that leads through a file."""
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise IsADirectoryError(errno.EISDIR, "It is a folder; name a file in it", str(path))
+    except FileNotFoundError as missing:
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "Its folder is missing", str(path)) from missing
 
 
 async def _complete(http: Http, file: BinaryIO, whole: Opened, task_id: str, variant: Variant) -> None:
@@ -150,4 +167,8 @@ def _continues(about: About) -> bool:
 def _part_of(path: Path, about: About) -> Path:
     """Beside the file, so that it can be renamed. Named after the bytes, so that only the same are continued; alone if they are not."""
     name = about.sha256 if about.sha256 and _continues(about) else uuid.uuid4().hex
-    return path.parent / f".{path.name}.{name[:16]}.part"
+    part = f".{path.name}.{name[:16]}.part"
+    # Where the name of the file leaves no room, its digest stands for it.
+    if len(os.fsencode(part)) > _LONGEST_NAME:
+        part = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.{name[:16]}.part"
+    return path.parent / part

@@ -57,8 +57,10 @@ class Http:
     """Makes calls, and repeats those that may be repeated."""
 
     def __init__(self, io: Io, base_url: str, api_key: str, max_retries: int) -> None:
-        if not isinstance(api_key, str) or not api_key:
-            raise ValueError("api_key is missing.")
+        if not header_value(api_key):
+            raise ValueError(
+                "api_key must be visible ASCII characters, without a space or a line break, as the gateway showed it."
+            )
         self.io = io
         self._base = _base_of(base_url)
         self._api_key = api_key
@@ -150,13 +152,21 @@ class Http:
 
     def _url_of(self, call: Call) -> httpx.URL:
         if re.match("https?:", call.path):
-            url = httpx.URL(call.path)
+            try:
+                url = httpx.URL(call.path)
+            except httpx.InvalidURL as error:
+                raise OnetakeError(f"The link of the server is no URL: {error}") from error
         else:
             # Both are encoded already.
             base = self._base.raw_path.rstrip(b"/")
             url = self._base.copy_with(raw_path=base + call.path.encode())
         known = {name: str(value) for name, value in call.query.items() if value is not None}
         return url.copy_merge_params(known) if known else url
+
+
+def header_value(value: object) -> bool:
+    """Whether it can be a key in a header: visible ASCII characters."""
+    return isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]+", value) is not None
 
 
 def _base_of(given: str) -> httpx.URL:

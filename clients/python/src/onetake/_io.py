@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import contextvars
 import inspect
 import random
 import socket
 import threading
 import time
+from concurrent import futures
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx
 
-from ._errors import ApiConnectionError
+from ._errors import ApiConnectionError, OnetakeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
@@ -106,9 +108,14 @@ def _translated(request: httpx.Request, seconds: float) -> Iterator[None]:
         yield
     except (httpx.TimeoutException, TimeoutError) as error:
         raise ApiConnectionError(f"Nothing came from the server within {seconds:g} s.") from error
+    except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
+        raise OnetakeError(f"The request cannot be sent: {error}") from error
     except httpx.HTTPError as error:
         origin = f"{request.url.scheme}://{request.url.netloc.decode()}"
-        raise ApiConnectionError(f"{origin} could not be reached, or the connection broke.") from error
+        reason = str(error) or type(error).__name__
+        raise ApiConnectionError(
+            f"{origin} could not be reached, or the connection broke: {reason}"
+        ) from error
 
 
 class SyncIo(Io):
@@ -121,15 +128,67 @@ class SyncIo(Io):
         time.sleep(seconds)  # noqa: ASYNC251 - it is not called in an event loop
 
     async def send(self, request: httpx.Request, seconds: float, idle: float) -> Response:
+        # Of each address, write and read.
         request.extensions["timeout"] = httpx.Timeout(seconds, pool=None).as_dict()
         with _translated(request, seconds):
-            return _SyncResponse(self.http.send(request, stream=True, follow_redirects=True), idle)
+            return _SyncResponse(_sent(self.http, request, seconds), idle)
 
     async def block(self, work: Callable[[], T]) -> T:
         return work()
 
     async def tell(self, callback: Callable[[Any], object], value: object) -> None:
         callback(value)
+
+
+def _sent(http: httpx.Client, request: httpx.Request, seconds: float) -> httpx.Response:
+    """
+    Send it in a thread of its own, and give it up after so long.
+
+    httpx's timeouts begin anew with each byte that arrives, and a look-up of a name has none: only from outside can all of it be bounded.
+    """
+    sent: futures.Future[httpx.Response] = futures.Future()
+    streams: list[Any] = []
+
+    def note(event: str, info: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            streams.append(info["return_value"])
+
+    def send() -> None:
+        try:
+            response = http.send(request, stream=True, follow_redirects=True)
+        except BaseException as error:
+            with contextlib.suppress(futures.InvalidStateError):
+                sent.set_exception(error)
+            return
+        try:
+            sent.set_result(response)
+        except futures.InvalidStateError:
+            response.close()
+
+    request.extensions["trace"] = note
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(send,), name="onetake-send", daemon=True).start()
+    try:
+        return sent.result(seconds)
+    except BaseException as error:
+        if sent.cancel():
+            # So that the thread ends as well, unless it uses a connection from before.
+            for stream in streams[-1:]:
+                _cut(stream)
+        elif not sent.exception():
+            sent.result().close()
+        if isinstance(error, futures.TimeoutError):
+            raise TimeoutError from error
+        raise
+
+
+def _cut(stream: Any) -> None:
+    """End what blocks in another thread with this connection."""
+    connection = stream.get_extra_info("socket")
+    if isinstance(connection, socket.socket):
+        with contextlib.suppress(OSError):
+            # Not the method of an SSL socket, which would change what the other thread reads with.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _SyncResponse:
@@ -139,28 +198,23 @@ class _SyncResponse:
         self.headers = response.headers
         self._response = response
         self._pieces = response.iter_bytes()
-        self._idle = idle
         # httpx reads it again when the body begins, and then never again.
         response.request.extensions["timeout"]["read"] = idle
 
     async def read(self, seconds: float) -> bytes:
-        cut = self._cut_after(seconds) if seconds < self._idle else contextlib.nullcontext()
-        with _translated(self._response.request, seconds), cut:
+        with _translated(self._response.request, seconds), self._cut_after(seconds):
             return next(self._pieces, b"")
 
     @contextlib.contextmanager
     def _cut_after(self, seconds: float) -> Iterator[None]:
-        """Cut the connection after so long: nothing else ends a read that blocks."""
+        """Cut the connection after so long: nothing else ends a read that blocks, or that gets a byte of no piece now and then."""
         over = threading.Event()
 
         def cut() -> None:
             over.set()
             stream = self._response.extensions.get("network_stream")
-            connection = stream.get_extra_info("socket") if stream else None
-            if isinstance(connection, socket.socket):
-                with contextlib.suppress(OSError):
-                    # Not the method of an SSL socket, which would change what the other thread reads with.
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            if stream:
+                _cut(stream)
 
         timer = threading.Timer(seconds, cut)
         timer.daemon = True

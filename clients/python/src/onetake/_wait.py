@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any, Callable, cast
+from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote
 
 from ._errors import (
@@ -62,6 +62,13 @@ def task_path(task_id: str) -> str:
     return f"/v1/video/generations/{quote(task_id, safe='')}"
 
 
+def task_of(answer: object) -> Any:
+    """The task that a server answered with."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
+        raise ApiConnectionError("The answer is no task; check base_url.")
+    return answer
+
+
 async def wait_for_task(
     http: Http,
     abilities: Abilities,
@@ -108,7 +115,7 @@ class _Wait:
         self._deadline = deadline
         self._backoff = Backoff(http.io, _FIRST_POLL, _LONGEST_POLL)
         self._known = known
-        self._status: str | None = known["status"] if known else None
+        self._status: str | None = known.get("status") if known else None
         #: Since when the server has been out of reach.
         self._unreachable: float | None = None
 
@@ -173,12 +180,10 @@ class _Wait:
         began = self._io.now()
         call = Call(self._path, self._deadline, query={"wait": hold}, timeout=(hold or 0) + _HOLD_SLACK)
         answer = await self._http.json(call)
-        task = answer.body
-        if not isinstance(task, dict) or not isinstance(task.get("status"), str):
-            raise ApiConnectionError("The answer is no task; check base_url.")
+        task = task_of(answer.body)
         took = self._io.now() - began
         held = hold is not None and (took >= hold * 0.8 or (took >= _HELD and task["status"] != self._status))
-        return _Asked(cast("Task", task), retry_after(answer.headers), held)
+        return _Asked(task, retry_after(answer.headers), held)
 
     async def _watch(self) -> tuple[str, Task | None]:
         """
@@ -227,7 +232,7 @@ class _Wait:
         try:
             silence = _SILENCE if outcome == "heard" else _FIRST_EVENT
             piece = await self._http.read(response, self._deadline, silence)
-            tasks = [json.loads(data) for event, data in parser.take(piece) if event == "task"]
+            tasks = [task_of(json.loads(data)) for event, data in parser.take(piece) if event == "task"]
         # Cut off, or no stream of events.
         except (ApiConnectionError, ValueError):
             return None
