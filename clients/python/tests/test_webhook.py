@@ -14,7 +14,7 @@ from conftest import KEY, URL, Connect
 from standardwebhooks.webhooks import Webhook
 from test_generate import quick
 
-from onetake import WebhookError, verify_webhook
+from onetake import EndpointTestEvent, OpenAIEvent, WebhookError, WebhookEvent, verify_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +56,8 @@ def test_what_the_gateway_signs_is_genuine(connect: Connect) -> None:
         task = connect().generate(**quick(webhook_url=url))
         body, headers = received.get(timeout=60)
     event = verify_webhook(body, headers, secret)
-    assert (event["type"], event["data"]["task_id"]) == ("video.succeeded", task["task_id"])
+    assert event["type"] == "video.succeeded"
+    assert about(event) == f"task {task['task_id']}"
     assert event["id"] == {name.lower(): value for name, value in headers.items()}["webhook-id"]
     # While the secret is rotated.
     assert verify_webhook(body.decode(), headers, [OTHER, secret]) == event
@@ -64,6 +65,36 @@ def test_what_the_gateway_signs_is_genuine(connect: Connect) -> None:
         verify_webhook(body.replace(b"succeeded", b"succeedeD"), headers, secret)
     with pytest.raises(WebhookError):
         verify_webhook(body, headers, OTHER)
+
+
+def about(event: WebhookEvent) -> str:
+    """What it is about. The types narrow."""
+    data = event["data"]
+    if "endpoint_id" in data:
+        return f"endpoint {data['endpoint_id']}"
+    if "task_id" in data:
+        return f"task {data['task_id']}"
+    return f"video {data['id']}"
+
+
+def test_the_types_are_those_of_what_the_gateway_sends() -> None:
+    with (
+        receiver() as (url, received),
+        httpx.Client(base_url=URL, headers={"authorization": f"Bearer {KEY}"}) as api,
+    ):
+        endpoint = api.post("/v1/webhook_endpoints", json={"url": url, "events": ["video.succeeded"]}).json()
+        try:
+            api.post(f"/v1/webhook_endpoints/{endpoint['id']}/test", json={}).raise_for_status()
+            test = verify_webhook(*received.get(timeout=60), endpoint["secret"])
+            body = {"model": "onetake-preview", "prompt": "a paper boat", "seconds": "1"}
+            video = api.post("/v1/videos", json=body).raise_for_status().json()
+            end = verify_webhook(*received.get(timeout=60), endpoint["secret"])
+        finally:
+            api.delete(f"/v1/webhook_endpoints/{endpoint['id']}")
+    assert (test["type"], about(test)) == ("webhook.test", f"endpoint {endpoint['id']}")
+    assert set(test) == set(EndpointTestEvent.__annotations__)
+    assert (end["type"], about(end)) == ("video.completed", f"video {video['id']}")
+    assert set(end) == set(OpenAIEvent.__annotations__)
 
 
 def signed(body: str = BODY, age: timedelta = timedelta()) -> dict[str, str]:

@@ -1,6 +1,6 @@
 import { type Download, type DownloadOptions, download } from './download.ts';
 import { OnetakeError } from './errors.ts';
-import { type EventOptions, type TaskEvent, watchEvents } from './events.ts';
+import { type EventOptions, watchEvents } from './events.ts';
 import { type Call, createHttp, type HttpOptions } from './http.ts';
 import { SYSTEM_TIMING } from './timing.ts';
 import type {
@@ -15,6 +15,7 @@ import type {
   WaitOptions,
 } from './types.ts';
 import { type Server, taskPath, waitForTask, withTimeout } from './wait.ts';
+import type { TaskEvent } from './webhook.ts';
 
 const TASKS = '/v1/video/generations';
 /** The gateway fetches the inputs of a task for up to two minutes before it answers. Given up earlier, a repeat would begin anew. Milliseconds. */

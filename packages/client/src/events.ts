@@ -4,13 +4,7 @@ import { readEvents } from './sse.ts';
 import { createBackoff } from './timing.ts';
 import type { CallOptions } from './types.ts';
 import { FIRST_EVENT_MS, LONGEST_OUTAGE_MS, SILENCE_MS } from './wait.ts';
-import type { WebhookEvent } from './webhook.ts';
-
-/** An event of a task. Serialised, it is the body of a webhook. */
-export interface TaskEvent extends WebhookEvent {
-  /** The same for an event that arrives again, be it by a webhook. */
-  readonly id: string;
-}
+import type { TaskEvent } from './webhook.ts';
 
 export interface EventOptions extends CallOptions {
   /** Only events of these types. */

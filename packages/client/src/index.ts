@@ -20,7 +20,7 @@ export {
   WaitTimeoutError,
   WebhookError,
 } from './errors.ts';
-export type { EventOptions, TaskEvent } from './events.ts';
+export type { EventOptions } from './events.ts';
 export type { HttpOptions as OnetakeOptions } from './http.ts';
 export type {
   CallOptions,
@@ -34,4 +34,11 @@ export type {
   Task,
   WaitOptions,
 } from './types.ts';
-export { type VerifyOptions, verifyWebhook, type WebhookEvent } from './webhook.ts';
+export {
+  type EndpointTestEvent,
+  type OpenAIEvent,
+  type TaskEvent,
+  type VerifyOptions,
+  verifyWebhook,
+  type WebhookEvent,
+} from './webhook.ts';

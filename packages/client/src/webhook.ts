@@ -1,15 +1,39 @@
 import { WebhookError } from './errors.ts';
 import type { Task } from './types.ts';
 
-/** What a webhook announces. */
-export interface WebhookEvent {
-  /** `video.started`, `video.succeeded` or `video.failed`. */
-  readonly type: string;
+/** An event of a task. */
+export interface TaskEvent {
+  /** The same for an event that arrives again, be it by a webhook or by the stream of events. */
+  readonly id: string;
+  readonly type: 'video.started' | 'video.succeeded' | 'video.failed';
   /** When it happened, in ISO 8601. */
   readonly timestamp: string;
   /** The task as of the event. */
   readonly data: Task;
 }
+
+/** The end of a video that was made through OpenAI's API, in the words of that API. */
+export interface OpenAIEvent {
+  readonly id: string;
+  readonly object: 'event';
+  readonly type: 'video.completed' | 'video.failed';
+  /** When it happened, in seconds since 1970. */
+  readonly created_at: number;
+  /** The id of the video, which is also that of its task. */
+  readonly data: { readonly id: string };
+}
+
+/** The test of a webhook endpoint. */
+export interface EndpointTestEvent {
+  readonly id: string;
+  readonly type: 'webhook.test';
+  /** In ISO 8601. */
+  readonly timestamp: string;
+  readonly data: { readonly endpoint_id: string };
+}
+
+/** What a webhook announces: `'task_id' in event.data`, or another of these fields, tells which it is. */
+export type WebhookEvent = TaskEvent | OpenAIEvent | EndpointTestEvent;
 
 export interface VerifyOptions {
   /** How far the time of the signature may be from now, seconds. 300 by default. */

@@ -51,6 +51,19 @@ describe('a webhook is taken for genuine', () => {
   });
 });
 
+it.each([
+  [BODY, 'task video_1'],
+  ['{"object":"event","type":"video.completed","data":{"id":"video_2"}}', 'video video_2'],
+  ['{"object":"event","type":"video.failed","data":{"id":"video_3"}}', 'video video_3'],
+  ['{"type":"webhook.test","data":{"endpoint_id":"whep_1"}}', 'test whep_1'],
+])('the fields of its data tell what a webhook is about: %s', async (body, about) => {
+  const { data } = await verifyWebhook(body, sign(body), SECRET, { now });
+  // The types narrow.
+  if ('endpoint_id' in data) expect(`test ${data.endpoint_id}`).toBe(about);
+  else if ('task_id' in data) expect(`task ${data.task_id}`).toBe(about);
+  else expect(`video ${data.id}`).toBe(about);
+});
+
 describe('a webhook is refused', () => {
   const later = (seconds: number) => now + seconds * 1000;
   const forged = createHmac('sha256', 'guessed')

@@ -21,7 +21,17 @@ from ._errors import (
     WebhookError,
 )
 from ._file import SavedFile
-from ._types import Model, Reference, SubmitParams, Submitted, Task, WebhookEvent
+from ._types import (
+    EndpointTestEvent,
+    Model,
+    OpenAIEvent,
+    Reference,
+    SubmitParams,
+    Submitted,
+    Task,
+    TaskEvent,
+    WebhookEvent,
+)
 from ._version import __version__
 from ._webhook import verify_webhook
 
@@ -34,6 +44,7 @@ __all__ = [
     "BudgetError",
     "ConflictError",
     "DownloadError",
+    "EndpointTestEvent",
     "GoneError",
     "Interrupted",
     "InvalidRequestError",
@@ -41,6 +52,7 @@ __all__ = [
     "NotFoundError",
     "Onetake",
     "OnetakeError",
+    "OpenAIEvent",
     "PermissionDeniedError",
     "RateLimitError",
     "Reference",
@@ -49,6 +61,7 @@ __all__ = [
     "SubmitParams",
     "Submitted",
     "Task",
+    "TaskEvent",
     "TaskFailedError",
     "VideoStream",
     "WaitTimeoutError",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import NotRequired, Required, TypedDict, final
 
 Status = Literal["queued", "in_progress", "succeeded", "failed"]
 
@@ -87,6 +87,7 @@ class TaskUsage(TypedDict):
     currency: str
 
 
+@final
 class Task(TypedDict):
     """
     A task as the gateway tells it.
@@ -263,13 +264,53 @@ class Model(TypedDict):
     notes: list[str]
 
 
-class WebhookEvent(TypedDict):
-    """What a webhook announces."""
+class TaskEvent(TypedDict):
+    """An event of a task."""
 
+    #: The same for an event that arrives again.
     id: str
-    #: `video.started`, `video.succeeded`, `video.failed`; a test has none of the fields of a task in `data`.
-    type: str
+    type: Literal["video.started", "video.succeeded", "video.failed"]
     #: When it happened, in ISO 8601.
     timestamp: str
     #: The task as of the event.
     data: Task
+
+
+@final
+class OpenAIVideo(TypedDict):
+    """What OpenAI's API tells of a video that has ended."""
+
+    #: Also that of its task.
+    id: str
+
+
+class OpenAIEvent(TypedDict):
+    """The end of a video that was made through OpenAI's API, in the words of that API."""
+
+    id: str
+    object: Literal["event"]
+    type: Literal["video.completed", "video.failed"]
+    #: When it happened, in seconds since 1970.
+    created_at: int
+    data: OpenAIVideo
+
+
+@final
+class TestedEndpoint(TypedDict):
+    """The webhook endpoint that is tested."""
+
+    endpoint_id: str
+
+
+class EndpointTestEvent(TypedDict):
+    """The test of a webhook endpoint."""
+
+    id: str
+    type: Literal["webhook.test"]
+    #: In ISO 8601.
+    timestamp: str
+    data: TestedEndpoint
+
+
+#: What a webhook announces: `"task_id" in event["data"]`, or another of these fields, tells which it is.
+WebhookEvent = Union[TaskEvent, OpenAIEvent, EndpointTestEvent]

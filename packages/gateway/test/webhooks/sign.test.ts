@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Webhook } from 'standardwebhooks';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { newSecret, publicKeyOf, signedHeaders, validSecrets } from '../../src/webhooks/sign.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
@@ -69,6 +71,38 @@ it('the code for Ed25519 in the documentation verifies a message', async () => {
   expect(() => verifyEd25519('{}', headers, publicKeyOf(secret))).toThrow();
   const old = signedHeaders({ ...message, at: at - 600 }, [secret]);
   expect(() => verifyEd25519(message.body, old, publicKeyOf(secret))).toThrow();
+});
+
+it('the receiver in the documentation takes every event', async () => {
+  const page = await readFile(new URL('../../../../docs/webhooks.md', import.meta.url), 'utf8');
+  const [code = ''] = /(?<=```js\n)\/\/ npm install standardwebhooks\n[\s\S]+?(?=```)/.exec(page) ?? [];
+  const told = ".listen(0, '127.0.0.1', function () { console.log(this.address().port); });";
+  const runnable = code.replace('.listen(8080);', told);
+  expect(runnable).toContain(told);
+  const secret = newSecret('hmac');
+  // Resolves the package from here.
+  const receiver = spawn(process.execPath, ['--input-type=module', '--eval', runnable], {
+    cwd: new URL('.', import.meta.url),
+    env: { PATH: process.env.PATH, WEBHOOK_SECRET: secret },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void receiver.kill());
+  const lines = createInterface({ input: receiver.stdout })[Symbol.asyncIterator]();
+  const nextLine = async () => (await lines.next()).value;
+  const url = `http://127.0.0.1:${await nextLine()}`;
+  const post = async (body: string, signed = body) => {
+    const headers = signedHeaders({ id: 'evt_1', at, body: signed }, [secret]);
+    return (await fetch(url, { method: 'POST', body, headers })).status;
+  };
+  for (const [body, printed] of [
+    ['{"type":"video.succeeded","data":{"task_id":"video_1"}}', 'video.succeeded video_1'],
+    ['{"object":"event","type":"video.completed","data":{"id":"video_2"}}', 'video.completed video_2'],
+    ['{"type":"webhook.test","data":{"endpoint_id":"whep_1"}}', 'the endpoint works'],
+  ] as const) {
+    expect(await post('{}', body)).toBe(400);
+    expect(await post(body)).toBe(204);
+    expect(await nextLine()).toBe(printed);
+  }
 });
 
 describe('a former secret', () => {
