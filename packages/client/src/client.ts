@@ -1,7 +1,7 @@
 import { type Download, type DownloadOptions, download } from './download.ts';
 import { OnetakeError } from './errors.ts';
 import { type EventOptions, watchEvents } from './events.ts';
-import { type Call, createHttp, type HttpOptions } from './http.ts';
+import { type Call, createHttp, type HttpOptions, isHeaderWord } from './http.ts';
 import { SYSTEM_TIMING } from './timing.ts';
 import type {
   CallOptions,
@@ -46,6 +46,8 @@ export class Onetake {
     params: SubmitParams<Id>,
     { signal, idempotencyKey = newKey() }: SubmitOptions = {},
   ): Promise<Submitted> {
+    if (!isHeaderWord(idempotencyKey))
+      throw new TypeError('idempotencyKey must be visible ASCII characters.');
     try {
       const { body } = await this.#server.http.json<Submitted>({
         method: 'POST',

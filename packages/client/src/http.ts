@@ -58,7 +58,12 @@ const SLOWEST_UPLOAD = 125;
 export function createHttp(options: HttpOptions, timing: Timing): Http {
   const base = baseOf(options.baseUrl);
   const { apiKey, maxRetries = 5 } = options;
-  if (typeof apiKey !== 'string' || apiKey === '') throw new TypeError('apiKey is missing.');
+  if (typeof apiKey !== 'string' || apiKey === '')
+    throw new TypeError('apiKey is missing; an operator makes keys.');
+  if (!isHeaderWord(apiKey))
+    throw new TypeError(
+      'apiKey has a space, a line break or a character that no key has; check how it was copied.',
+    );
   // Called as a plain function: browsers refuse `fetch` as a method of anything else.
   const send: typeof fetch = options.fetch ?? ((url, init) => fetch(url, init));
 
@@ -137,6 +142,9 @@ export function createHttp(options: HttpOptions, timing: Timing): Http {
       }),
   };
 }
+
+/** Whether a text can be a key in a header: visible ASCII. `fetch` would fail with anything else as it fails without a connection. */
+export const isHeaderWord = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
 
 /** The code of the first cause, such as `ECONNREFUSED`; where the platform has none, its message. */
 function reasonOf(error: unknown): string {

@@ -77,6 +77,8 @@ describe('where a call goes', () => {
     expect(() => connect([], { baseUrl: 'video.example.com' })).toThrow('baseUrl must be a URL');
     expect(() => connect([], { baseUrl: 'file:///v1' })).toThrow('baseUrl must begin with');
     expect(() => connect([], { apiKey: '' })).toThrow('apiKey is missing');
+    for (const apiKey of ['sk-1\n', 'sk 1', 'sk-…'])
+      expect(() => connect([], { apiKey })).toThrow('a character that no key has');
   });
 });
 
