@@ -6,7 +6,7 @@ import { EXIT } from './exitCodes.ts';
 import { npmHint, withoutNpm } from './npm.ts';
 import { operatorCommands } from './operator/commands.ts';
 import { remoteCommands } from './remote/commands.ts';
-import { explaining, usageErrorOf, withExamples } from './usage.ts';
+import { checkValues, explaining, showHelp, usageErrorOf, withExamples } from './usage.ts';
 
 /**
  * The whole command line. It only declares: the code of a command is loaded when the command runs, because most start in a tenth of the
@@ -61,10 +61,15 @@ export async function runProgram(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  const { command, words } = commandOf(program, args);
+  const isHelp = args[0] === 'help' && program.commands.length > 0;
+  const { command, words } = commandOf(program, isHelp ? args.slice(1) : args);
   const typed = { options: command.options, words, operands: command.registeredArguments.length, env };
   try {
-    await program.parseAsync(withoutNpm(args, typed), { from: 'user' });
+    // commander's own takes one word, and ignores the others.
+    if (isHelp) return showHelp(command, args.slice(1 + words));
+    const restored = withoutNpm(args, typed);
+    checkValues(command.options, restored.slice(words));
+    await program.parseAsync(restored, { from: 'user' });
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return;
     const error =

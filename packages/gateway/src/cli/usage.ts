@@ -1,4 +1,4 @@
-import type { CommanderError, CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { CommanderError, CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { nearest } from '../catalogue/validate/nearest.ts';
 import { list, shown } from '../catalogue/words.ts';
 import { OnetakeError } from '../tasks/errors.ts';
@@ -36,6 +36,31 @@ export function usageErrorOf(error: CommanderError, command: CommandUnknownOpts,
       return usageError(suggestion ? `${sentence} ${suggestion.replace(/^\(|\)$/g, '')}` : sentence);
     }
   }
+}
+
+/**
+ * commander takes whatever follows an option as its value, also another option. That is refused, as `util.parseArgs` does, unless it is joined
+ * to the option. `rest` is what follows the name of the command.
+ */
+export function checkValues(options: readonly Option[], rest: readonly string[]): void {
+  for (let at = 0; at < rest.length && rest[at] !== '--'; at++) {
+    const option = options.find(({ required, short, long }) => required && [short, long].includes(rest[at]));
+    if (!option) continue;
+    at += 1;
+    const value = rest[at];
+    if (value !== undefined && /^-[-a-z]/i.test(value))
+      throw usageError(
+        `Option '${option.flags}' has no value: what follows it looks like another option. If it is the value, write ${option.long}=${value}`,
+      );
+  }
+}
+
+/** `onetake help` and what follows it: shows the help of the command that `rest` does not go beyond. */
+export function showHelp(command: CommandUnknownOpts, rest: readonly string[]): void {
+  const [beyond] = rest.filter((word) => !['-h', '--help'].includes(word));
+  if (beyond === undefined) command.outputHelp();
+  else if (command.commands.length > 0) throw unknownAction(command, beyond);
+  else throw usageError(`Unexpected argument '${beyond}'.`);
 }
 
 /** The error for a command that is missing or unknown: one of ours, or one of the words that may follow a group such as `keys`. */

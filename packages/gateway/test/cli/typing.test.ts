@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { describe, expect, it } from 'vitest';
 import { commandLine, withoutNpm } from '../../src/cli/npm.ts';
-import { commandOf, createProgram } from '../../src/cli/program.ts';
+import { commandOf, createProgram, runProgram } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/version.ts';
 import { onetake } from '../support/processes/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -34,14 +34,17 @@ describe('help', () => {
     expect(without.map((command) => command.name())).toEqual(['version']);
   });
 
-  it.each(['--help', 'keys create -h', 'serve --help'])('%s', async (line) => {
-    const { code, stdout, stderr, made } = await typed({}, line);
-    expect({ code, stderr, made }).toEqual({ code: 0, stderr: '', made: false });
-    expect(stdout).toMatch(/^Usage: onetake/);
-    if (line.includes('keys')) expect(stdout).not.toContain('backup');
-    else if (!line.includes('serve'))
-      for (const command of COMMANDS) expect(stdout).toContain(`  ${command} `);
-  });
+  it.each(['--help', 'help', 'help --help', 'keys create -h', 'help keys create', 'serve --help'])(
+    '%s',
+    async (line) => {
+      const { code, stdout, stderr, made } = await typed({}, line);
+      expect({ code, stderr, made }).toEqual({ code: 0, stderr: '', made: false });
+      expect(stdout).toMatch(/^Usage: onetake/);
+      if (line.includes('keys')) expect(stdout).toMatch(/^Usage: onetake keys create /);
+      else if (!line.includes('serve'))
+        for (const command of COMMANDS) expect(stdout).toContain(`  ${command} `);
+    },
+  );
 
   it.each(['--version', 'backup -V'])('%s', async (line) => {
     expect(await typed({}, line)).toMatchObject({ code: 0, stdout: `onetake ${VERSION}\n`, made: false });
@@ -71,12 +74,52 @@ describe('a usage error is one line, followed by the usage', () => {
     ['recover --jsn', /^Unknown option '--jsn'\. Did you mean --json\?\n/],
     ['import', /^Name the data folder/],
     ['providers test', /^Name one file/],
+    ['help nosuch', /^There is no command "nosuch"\.\n\nUsage: onetake \[options\] \[command\]\n/],
+    ['help genrate', /^There is no command "genrate"; did you mean generate\?\n/],
+    ['help keys craete', /^There is no "keys craete"; did you mean keys create\?\n\nUsage: onetake keys /],
+    ['help backup now', /^Unexpected argument 'now'\.\n\nUsage: onetake backup /],
   ])('onetake %s', async (line, message) => {
     const { code, stderr, stdout, made } = await typed({}, line);
     expect({ code, stdout, made }).toEqual({ code: 2, stdout: '', made: false });
     expect(stderr).toMatch(message);
     expect(stderr).toContain('Usage: onetake');
     expect(stderr).not.toMatch(/^\s+at /m);
+  });
+});
+
+describe('an option is not the value of another one', () => {
+  it.each([
+    ['backup --to --json', '--to=--json'],
+    ['import --from --allow-missing-media', '--from=--allow-missing-media'],
+    ['generate fox -m some -o --json', '--output=--json'],
+    ['generate -m some -o -- fox', '--output=--'],
+    ['wait some -o -h', '--output=-h'],
+    ['keys create --name --admn', '--name=--admn'],
+    ['list --metadata -mveo', '--metadata=-mveo'],
+  ])('onetake %s', async (line, joined) => {
+    const { code, stdout, stderr, made } = await typed({}, line);
+    expect({ code, stdout, made }).toEqual({ code: 2, stdout: '', made: false });
+    expect(stderr).toMatch(/^Option '.*' has no value: what follows it looks like another option\. /);
+    expect(stderr).toContain(`If it is the value, write ${joined}\n`);
+  });
+
+  it('but what is joined to it, and what begins with a dash and is none, is its value', async () => {
+    const program = createProgram();
+    const taken: unknown[] = [];
+    commandOf(program, ['generate']).command.action((...[, options]) => void taken.push(options));
+    const line = [
+      'generate',
+      'a fox',
+      '--output=--json',
+      '--seed',
+      '-1',
+      '--negative-prompt',
+      '- rain',
+      '-d',
+      '-',
+    ];
+    await runProgram(program, line, {});
+    expect(taken).toEqual([{ output: '--json', seed: '-1', negativePrompt: '- rain', duration: '-' }]);
   });
 });
 
@@ -97,11 +140,11 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
 
   it('are used with a flag, and with a value that npm has converted', () => {
     expect(of(['keys', 'create'], { npm_config_name: 'x', npm_config_admin: 'true' })).toEqual([
-      ...['keys', 'create', '--name', 'x', '--admin'],
+      ...['keys', 'create', '--name=x', '--admin'],
     ]);
     expect(
       of(['keys', 'create', '30'], { npm_config_name: 'x', npm_config_expires_in_days: 'true' }),
-    ).toEqual([...['keys', 'create', '--expires-in-days', '30', '--name', 'x']]);
+    ).toEqual([...['keys', 'create', '--expires-in-days=30', '--name=x']]);
   });
 
   it('are used if they negate another one', () => {
@@ -118,6 +161,52 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
     expect(() =>
       of(['keys', 'create', '5', 'p'], { npm_config_project: 'true', npm_config_expires_in_days: 'true' }),
     ).toThrow(/npm run onetake -- keys create/);
+  });
+
+  it.each([
+    // As npm 11 passes --project=a --project=b, --project=, --admin=maybe, and --expires-in-days -- --name x.
+    ['repeated', [], { npm_config_project: 'a\n\nb' }],
+    ['empty', [], { npm_config_project: '' }],
+    ['a flag with a value', [], { npm_config_admin: 'maybe' }],
+    ['beside others', ['--name', 'x'], { npm_config_expires_in_days: 'true' }],
+    ['misspelt', [], { npm_config_name: 'x', npm_config_projct: 'y' }],
+  ])('are reported if they are %s', (_, args, env) => {
+    expect(() => of(['keys', 'create', ...args], env)).toThrow(
+      /^npm has consumed --.*\nWith npm, a -- comes before the arguments: npm run onetake -- keys create …$/,
+    );
+  });
+
+  const GENERATE = commandOf(createProgram(), ['generate']).command;
+  const generated = (args: readonly string[], env: Record<string, string>) => {
+    const typedHere = { options: GENERATE.options, words: 1, operands: 1, env: { ...NPM, ...env } };
+    return withoutNpm(['generate', ...args], typedHere);
+  };
+
+  it.each([
+    ['--output fox.mp4 "a fox"', ['fox.mp4', 'a fox'], { npm_config_output: 'true' }],
+    ['"a fox" --negative-prompt rain', ['a fox', 'rain'], { npm_config_negative_prompt: 'true' }],
+    ['--duration 1 "a fox"', ['1', 'a fox'], { npm_config_duration: 'true' }],
+    ['"a fox" --duration -1', ['a fox'], { npm_config_duration: 'true', npm_config_1: 'true' }],
+    ['-o fox.mp4', ['fox.mp4'], { npm_config_o: 'true' }],
+    ['"a fox" --durtion=8', ['a fox'], { npm_config_durtion: '8' }],
+  ])('are reported if what they say cannot be told from the operands: generate %s', (_, args, env) => {
+    expect(() => generated(args, { npm_config_model: 'some', ...env })).toThrow(
+      /^npm has consumed --?\w.*\nWith npm, .* npm run onetake -- generate …$/,
+    );
+  });
+
+  it('are not confused with the configuration of npm', () => {
+    const own = {
+      npm_config_audit: '',
+      npm_config_all: 'true',
+      npm_config_message: 'v%s',
+      npm_config_json: 'true',
+    };
+    expect(generated(['a fox'], { npm_config_model: 'some', ...own })).toEqual([
+      'generate',
+      'a fox',
+      '--model=some',
+    ]);
   });
 
   it('are ignored outside npm, and if the argument was passed through', () => {
