@@ -20,8 +20,8 @@ interface Wishes extends Given {
 const TIMEOUT_MS = 15_000;
 
 /**
- * `onetake webhooks listen`: sends each event to a server of this machine, as the gateway would to a public one. Each is sent once: what the
- * receiver makes of it is shown.
+ * `onetake webhooks listen`: sends each event to a server of this machine, signed as the gateway signs them. Each is sent once: what the
+ * receiver makes of it is shown. The bodies are those of the event stream, which does not tell which API made a video.
  */
 export async function listenCommand(wishes: Wishes): Promise<void> {
   const { events, model, metadata = [] } = wishes;

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
+import { addAbortSignal, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { invalidRequest } from '../../tasks/errors.ts';
 import { catchInterruption } from '../interruption.ts';
@@ -11,13 +11,41 @@ import { saveProfile } from './profile.ts';
 export async function loginCommand(given: Given): Promise<void> {
   const { signal } = catchInterruption();
   await reporting(async () => {
-    const url = checkedUrl(given.url ?? (process.env.ONETAKE_URL || (await askedUrl(signal))));
-    const apiKey = checkedKey(given.apiKey ?? (process.env.ONETAKE_API_KEY || (await askedKey(signal))));
+    const { env } = process;
+    const url = checkedUrl(given.url ?? (env.ONETAKE_URL || (await askedUrl(signal))));
+    const { key, from } = await keyOf(given, env, signal);
+    const apiKey = checkedKey(key);
     // A call that needs a key.
     await openClient({ url, apiKey }).list({ limit: 1 }, { signal }).next();
-    const path = saveProfile({ url, api_key: apiKey }, process.env);
-    process.stderr.write(`Saved in ${path}. The commands use ${url} from now on.\n`);
+    const path = saveProfile({ url, api_key: apiKey }, env);
+    process.stderr.write(
+      `Saved in ${path}: ${url} and the key ${from}. The commands use them from now on.\n`,
+    );
+    for (const [name, saved] of Object.entries({ ONETAKE_URL: url, ONETAKE_API_KEY: apiKey }))
+      if (env[name] && env[name] !== saved)
+        process.stderr.write(`But ${name} is set to something else, which goes before what is saved.\n`);
   });
+}
+
+/** A key that is piped in is meant for this command, and that of the environment for all. */
+async function keyOf({ apiKey }: Given, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+  if (apiKey !== undefined) return { key: apiKey, from: 'of --api-key' };
+  const piped = process.stdin.isTTY ? '' : await pipedKey(signal);
+  if (piped !== '') return { key: piped, from: 'from standard input' };
+  if (env.ONETAKE_API_KEY) return { key: env.ONETAKE_API_KEY, from: 'of ONETAKE_API_KEY' };
+  if (!process.stdin.isTTY) throw noKey();
+  return { key: await askedKey(signal), from: 'that was typed' };
+}
+
+async function pipedKey(signal: AbortSignal): Promise<string> {
+  // Says what it waits for, as the other end may stay open.
+  process.stderr.write('Reading the API key from standard input.\n');
+  try {
+    return (await text(addAbortSignal(signal, process.stdin))).trim();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
 }
 
 async function askedUrl(signal: AbortSignal): Promise<string> {
@@ -26,12 +54,12 @@ async function askedUrl(signal: AbortSignal): Promise<string> {
   return answer.trim() || DEFAULT_URL;
 }
 
-/** Typed without being shown, or read from a pipe: arguments can be seen by others on the machine. */
+/** Typed without being shown. */
 async function askedKey(signal: AbortSignal): Promise<string> {
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const key = process.stdin.isTTY ? await ask('API key: ', unseen, signal) : await text(process.stdin);
-  if (key.trim() === '') throw noKey();
-  return key.trim();
+  const key = (await ask('API key: ', unseen, signal)).trim();
+  if (key === '') throw noKey();
+  return key;
 }
 
 const noKey = () => invalidRequest('There is no API key; type it, pipe it in, or say --api-key KEY.');

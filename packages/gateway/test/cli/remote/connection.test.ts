@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { completionScript, SHELLS } from '../../../src/cli/completion.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 import { KEY, startTestGateway, type TestGateway } from '../../support/gateway.ts';
+import { runOnetake } from '../../support/processes/commandLine.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { shellIn } from './world.ts';
 
@@ -96,12 +97,49 @@ describe('onetake login', () => {
     });
   });
 
+  it('takes the key of a pipe before that of the environment, and says which it saved', async () => {
+    const { cwd, begin, run } = await shellIn({
+      ONETAKE_URL: t.gateway.address,
+      ONETAKE_API_KEY: 'sk-other',
+    });
+    const saved = async () => JSON.parse(await readFile(join(cwd, '.config/onetake/profile.json'), 'utf8'));
+    const piped = await begin(['login'], `${KEY}\n`).ended;
+    expect(piped).toMatchObject({ code: 0, stdout: '' });
+    expect(piped.stderr).toContain(`${t.gateway.address} and the key from standard input`);
+    expect(piped.stderr).toContain(
+      'ONETAKE_API_KEY is set to something else, which goes before what is saved',
+    );
+    expect(await saved()).toEqual({ url: t.gateway.address, api_key: KEY });
+
+    const other = await serve((_request, response) => void response.writeHead(401).end('{}'));
+    expect(await begin(['login', '--url', other.origin], 'sk-piped').ended).toMatchObject({ code: 2 });
+    expect(other.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer sk-piped']);
+
+    const given = await begin(['login', '--api-key', KEY], 'sk-piped').ended;
+    expect(given.stderr).toContain('and the key of --api-key');
+    const emptyPipe = await run('login');
+    expect(emptyPipe).toMatchObject({ code: 2, stderr: expect.stringMatching(/does not exist/) });
+  });
+
+  it('ends at Ctrl-C while it waits for the key of a pipe', async () => {
+    const { cwd } = await shellIn({});
+    const { child, says, ended } = runOnetake(['login'], { cwd, env: { HOME: cwd, ...env() } });
+    await says(/Reading the API key from standard input/);
+    child.kill('SIGINT');
+    expect(await ended).toMatchObject({ code: 130 });
+  });
+
   it('saves no key that the gateway refuses, and follows XDG_CONFIG_HOME', async () => {
     const { cwd, begin } = await shellIn({ ONETAKE_URL: t.gateway.address });
     expect(await begin(['login'], 'sk-wrong').ended).toMatchObject({ code: 2 });
     await expect(stat(join(cwd, '.config'))).rejects.toThrow('ENOENT');
     const elsewhere = await shellIn({ ...env(), XDG_CONFIG_HOME: join(cwd, 'mine') });
-    expect(await elsewhere.run('login')).toMatchObject({ code: 0 });
+    const login = await elsewhere.run('login');
+    expect(login).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('and the key of ONETAKE_API_KEY'),
+    });
+    expect(login.stderr).not.toContain('something else');
     expect(JSON.parse(await readFile(join(cwd, 'mine/onetake/profile.json'), 'utf8'))).toEqual({
       url: t.gateway.address,
       api_key: KEY,
@@ -136,6 +174,36 @@ it('onetake webhooks listen sends events to a local server, which verifies them 
   const { code, stdout } = await listening.ended;
   expect(code).toBe(130);
   expect(stdout).toMatch(new RegExp(`^video\\.started {2}${id} {2}204 in \\d+ ms\n`));
+});
+
+it('onetake webhooks listen forwards the words of the event stream, whichever API made the video', async () => {
+  const ended = Promise.withResolvers<{ data: object }>();
+  const receiver = await serve(async (request, response) => {
+    ended.resolve(JSON.parse(await text(request)));
+    response.writeHead(204).end();
+  });
+  const { begin } = await shellIn(env());
+  const listening = begin([
+    'webhooks',
+    'listen',
+    '--forward',
+    receiver.origin,
+    '--events',
+    'video.succeeded',
+  ]);
+  await listening.says(/Listening/);
+  const { body } = await t.json('/v1/videos', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'onetake-preview', prompt: 'a fox', seconds: '1' }),
+  });
+  expect(body).toMatchObject({ object: 'video' });
+  // What docs/clients/cli.md says. As a webhook it is {"object":"event","type":"video.completed","data":{"id":…}}.
+  const event = await ended.promise;
+  expect(event).toMatchObject({ type: 'video.succeeded', data: { task_id: body.id, status: 'succeeded' } });
+  expect(event).not.toHaveProperty('object');
+  const page = await readFile(new URL('../../../../../docs/clients/cli.md', import.meta.url), 'utf8');
+  expect(page).toContain('`video.completed`');
 });
 
 describe('onetake completion', () => {

@@ -51,17 +51,21 @@ export interface Running {
   says(text: RegExp): Promise<void>;
 }
 
-/** Starts `onetake` in a folder with only these settings; it is killed when the test ends, if not before. */
+/**
+ * Starts `onetake` in a folder with only these settings; it is killed when the test ends, if not before. Without `input`, its standard
+ * input stays open.
+ */
 export function runOnetake(
   args: readonly string[],
-  { cwd, env, input = '' }: { cwd: string; env: Readonly<Record<string, string>>; input?: string },
+  { cwd, env, input }: { cwd: string; env: Readonly<Record<string, string>>; input?: string },
 ): Running {
   const child = spawn(process.execPath, [CLI, ...args], { cwd, env: environment(env) });
   const [stdout, stderr]: [string[], string[]] = [[], []];
   child.stdout.setEncoding('utf8').on('data', (text: string) => stdout.push(text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(text));
   // A process that does not read it may have ended before.
-  child.stdin.on('error', () => undefined).end(input);
+  child.stdin.on('error', () => undefined);
+  if (input !== undefined) child.stdin.end(input);
   onTestFinished(() => void child.kill('SIGKILL'));
   const closed = once(child, 'close');
   const output = () => ({ stdout: stdout.join(''), stderr: stderr.join('') });
