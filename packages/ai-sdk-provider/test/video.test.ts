@@ -190,7 +190,7 @@ it('a started video is asked for in another process, and its key makes one task 
   const before = gateway.simulators.ledger.jobs().length;
   const { operation } = await startVideo({
     model,
-    prompt: 'a boat',
+    prompt: 'a boat [hold]',
     duration: 2,
     providerOptions: { onetake: { resolution: '480p' } },
   });
@@ -199,15 +199,13 @@ it('a started video is asked for in another process, and its key makes one task 
 
   const elsewhere = createOnetake({ baseURL: `${gateway.url}/v1`, apiKey: KEY }).video('seedance-1.0-pro');
   const stored = JSON.parse(JSON.stringify(operation));
-  const seen: string[] = [];
+  const status = () => getVideoStatus(elsewhere, { operation: stored });
+  expect(await status()).toMatchObject({ status: 'pending' });
+  await expect.poll(() => gateway.simulators.ledger.jobs().length - before).toBe(1);
+  gateway.simulators.finishAll();
   await expect
-    .poll(async () => {
-      const result = await getVideoStatus(elsewhere, { operation: stored });
-      seen.push(result.status);
-      return result;
-    })
+    .poll(status)
     .toMatchObject({ status: 'completed', videos: [{ type: 'binary', mediaType: 'video/mp4' }] });
-  expect(seen[0]).toBe('pending');
   expect(gateway.simulators.ledger.jobs().length - before).toBe(1);
 });
 

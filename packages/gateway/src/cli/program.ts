@@ -6,7 +6,7 @@ import { EXIT } from './exitCodes.ts';
 import { npmHint, withoutNpm } from './npm.ts';
 import { operatorCommands } from './operator/commands.ts';
 import { remoteCommands } from './remote/commands.ts';
-import { checkValues, explaining, showHelp, usageErrorOf, withExamples } from './usage.ts';
+import { checkValues, explaining, pathOf, showHelp, usageErrorOf, withExamples } from './usage.ts';
 
 /**
  * The whole command line. It only declares: the code of a command is loaded when the command runs, because most start in a tenth of the
@@ -77,9 +77,17 @@ export async function runProgram(
     if (!(error instanceof OnetakeError) || error.code !== 'usage') throw thrown;
     const hint = error.message.includes('npm') ? undefined : npmHint(args, typed);
     const lines = [error.message, hint].filter(Boolean).map((line) => `${line}\n`);
-    process.stderr.write([...lines, command.helpInformation()].join(lines.length > 0 ? '\n' : ''));
+    process.stderr.write(
+      lines.length === 0 ? command.helpInformation() : [...lines, briefUsage(command)].join('\n'),
+    );
     process.exitCode = EXIT.mistaken;
   }
+}
+
+/** The whole help would push the message out of sight. */
+function briefUsage(command: CommandUnknownOpts): string {
+  const more = ['onetake', 'help', pathOf(command)].filter(Boolean).join(' ');
+  return `Usage: ${command.createHelp().commandUsage(command)}\n${more} shows more.\n`;
 }
 
 /** The command that was typed, as far as there is one, and the number of its words. */

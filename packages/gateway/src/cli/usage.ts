@@ -78,6 +78,6 @@ function unknownAction(group: CommandUnknownOpts, typed: string | undefined): On
 }
 
 /** The words of a command after `onetake`. */
-function pathOf(command: CommandUnknownOpts): string {
+export function pathOf(command: CommandUnknownOpts): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}`.trim() : '';
 }

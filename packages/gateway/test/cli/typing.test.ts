@@ -59,7 +59,10 @@ describe('a usage error is one line, followed by the usage', () => {
       /^There is no command "sevre"; did you mean serve\?\n\nUsage: onetake \[options\] \[command\]\n/,
     ],
     ['xyzzy', /^There is no command "xyzzy"\.\n\nUsage/],
-    ['serve --port 1', /^Unknown option '--port'\.\n\nUsage: onetake serve \[options\]\n/],
+    [
+      'serve --port 1',
+      /^serve takes no options: settings .* ONETAKE_PORT=.*\n\nUsage: onetake serve \[options\]\nonetake help serve shows more\.\n$/,
+    ],
     ['keys craete', /^There is no "keys craete"; did you mean keys create\?\n/],
     ['keys', /^Say what to do with keys: create, list or revoke\.\n/],
     ['keys create --name', /^Option '--name <name>' argument missing\.\n/],

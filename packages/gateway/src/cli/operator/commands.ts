@@ -21,10 +21,15 @@ export function operatorCommands(program: Command): void {
   for (const command of commands) command.hook('preAction', () => void process.umask(0o077));
 }
 
+const SETTINGS_ARE =
+  'settings come from the environment, such as ONETAKE_PORT=9000, and from onetake.yaml; docs/settings.md has all of them.';
+
 function serve(program: Command) {
   const command = program
     .command('serve')
     .description('run the gateway until SIGTERM or Ctrl-C')
+    .addHelpText('after', `\n${SETTINGS_ARE}`)
+    .exitOverride(explaining({ unknownOption: `serve takes no options: ${SETTINGS_ARE}` }))
     .action(async () => (await import('./serve.ts')).serve());
   return withExamples(command, 'serve');
 }

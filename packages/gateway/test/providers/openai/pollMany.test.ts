@@ -286,20 +286,25 @@ async function polling(count: number, list = 'paged') {
 
   /** Polls the tasks in this order. Returns the requests it took, and how long. */
   async function round(order: readonly ActiveTask[]) {
-    const before = requestsOf(simulators);
+    const earlier = requestsOf(simulators);
     const start = timers.trueTime();
     const polled: (Polled | undefined)[] = [];
     for (const active of order) void poller.next(active).then((answer) => polled.push(answer));
     while (polled.length < order.length) {
       while (inFlight > 0) await turn();
-      await turn();
+      // The answers of a large list are handed out over several turns, in which no time passes.
+      let before: number;
+      do {
+        before = polled.length;
+        await turn();
+      } while (polled.length > before);
       if (polled.length < order.length) timers.moveTo(timers.trueTime() + 1000 / PER_SECOND);
     }
     expect(
       polled.every((answer) => typeof answer === 'object' && 'state' in answer && answer.state !== 'missing'),
     ).toBe(true);
     const { lists, retrievals } = requestsOf(simulators);
-    const requests = { lists: lists - before.lists, retrievals: retrievals - before.retrievals };
+    const requests = { lists: lists - earlier.lists, retrievals: retrievals - earlier.retrievals };
     const seconds = (timers.trueTime() - start) / 1000;
     // Every request has a permit; the saved ones of a second may come on top.
     expect(requests.lists + requests.retrievals).toBeLessThanOrEqual((seconds + 1) * PER_SECOND + 1);
