@@ -7,11 +7,11 @@ import socket
 import socketserver
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from onetake import ApiConnectionError, WaitTimeoutError, _wait
+from onetake import ApiConnectionError, Onetake, WaitTimeoutError, _wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +123,27 @@ def test_a_timeout_ends_what_trickles(
             thread.join(10)
             assert not thread.is_alive()
     assert threading.active_count() <= before + 1
+
+
+def test_nothing_is_sent_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is found late would otherwise send a submit of which the caller was told that it timed out."""
+    found = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:
+        found.wait(30)
+        return look_up(*args, **options)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        with Onetake(f"http://127.0.0.1:{listener.getsockname()[1]}", "sk-1") as client:
+            with pytest.raises(WaitTimeoutError):
+                client.wait(ID, timeout=0.3)
+            found.set()
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(30)
+                assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,6 @@ const NOT_CONNECTED: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 /** The slowest upload that the server allows for: 1 Mbit/s. Bytes a millisecond. */

@@ -152,6 +152,9 @@ def _sent(http: httpx.Client, request: httpx.Request, seconds: float) -> httpx.R
     def note(event: str, info: dict[str, Any]) -> None:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             streams.append(info["return_value"])
+            # Given up before there was a connection: nothing may be sent on it any more.
+            if sent.cancelled():
+                _cut(info["return_value"])
 
     def send() -> None:
         try:

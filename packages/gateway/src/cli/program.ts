@@ -3,7 +3,7 @@ import { OnetakeError } from '../tasks/errors.ts';
 import { VERSION } from '../version.ts';
 import { completionScript, SHELLS } from './completion.ts';
 import { EXIT } from './exitCodes.ts';
-import { npmHint, withoutNpm } from './npm.ts';
+import { commandLine, npmHint, withoutNpm } from './npm.ts';
 import { operatorCommands } from './operator/commands.ts';
 import { remoteCommands } from './remote/commands.ts';
 import { checkValues, explaining, pathOf, showHelp, usageErrorOf, withExamples } from './usage.ts';
@@ -78,15 +78,15 @@ export async function runProgram(
     const hint = error.message.includes('npm') ? undefined : npmHint(args, typed);
     const lines = [error.message, hint].filter(Boolean).map((line) => `${line}\n`);
     process.stderr.write(
-      lines.length === 0 ? command.helpInformation() : [...lines, briefUsage(command)].join('\n'),
+      lines.length === 0 ? command.helpInformation() : [...lines, briefUsage(command, env)].join('\n'),
     );
     process.exitCode = EXIT.mistaken;
   }
 }
 
 /** The whole help would push the message out of sight. */
-function briefUsage(command: CommandUnknownOpts): string {
-  const more = ['onetake', 'help', pathOf(command)].filter(Boolean).join(' ');
+function briefUsage(command: CommandUnknownOpts, env: NodeJS.ProcessEnv): string {
+  const more = commandLine(['help', pathOf(command)].filter(Boolean).join(' '), env);
   return `Usage: ${command.createHelp().commandUsage(command)}\n${more} shows more.\n`;
 }
 

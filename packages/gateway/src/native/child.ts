@@ -13,8 +13,8 @@ try {
 // Ctrl-C in a terminal and the stop of a service reach every process. The gateway decides how its children end.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 
-// The gateway is gone, so nothing waits for the result.
-process.on('disconnect', () => process.exit(0));
+// The gateway is gone, so nothing waits for the result. An exit would wait for what runs in the thread pool.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 process.on('message', (message: JobMessage) => {
   // The output of a job may not be serializable.

@@ -7,8 +7,8 @@ import type { Lookup } from './guardedConnect.ts';
 const QUESTION = { timeout: 1500, tries: 2 };
 /** For a name, whatever the number of name servers. Milliseconds. */
 const LIMIT_MS = 5000;
-/** How long addresses of one kind wait for those of the other: some name servers never answer for IPv6. Milliseconds. */
-const OTHER_KIND_MS = 250;
+/** How long addresses of IPv4 wait for those of IPv6, about which some name servers are silent. Milliseconds. */
+const IPV6_MS = 250;
 
 /**
  * Resolves the host names of URLs from callers.
@@ -32,12 +32,13 @@ export function createCallerLookup(
     const add = (family: number) => (addresses: string[]) => {
       found.push(...addresses.map((address) => ({ address, family })));
     };
-    const asked = [resolver.resolve4(hostname).then(add(4)), resolver.resolve6(hostname).then(add(6))];
-    const both = Promise.allSettled(asked);
+    const four = resolver.resolve4(hostname).then(add(4));
+    const both = Promise.allSettled([four, resolver.resolve6(hostname).then(add(6))]);
     const limit = new AbortController();
     const after = (ms: number) => sleep(ms, undefined, { signal: limit.signal }).catch(() => undefined);
     try {
-      const enough = Promise.any(asked).then(() => Promise.race([both, after(OTHER_KIND_MS)]));
+      // Not the other way round: many machines have no IPv6, so its addresses alone may be of no use.
+      const enough = four.then(() => Promise.race([both, after(IPV6_MS)]));
       await Promise.race([enough.catch(() => both), after(limitMs)]);
       if (found.length > 0) return found.sort((a, b) => a.family - b.family);
       // If the limit has come first: ends what is still asked.

@@ -3,7 +3,7 @@ export type Turns = (work: () => void) => void;
 
 /** So many that arrive at once do not block the event loop: timers and I/O have a turn after every `most` of them. */
 export function createTurns(most: number): Turns {
-  let waiting: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
   let ran = 0;
   let scheduled = false;
 
@@ -17,10 +17,11 @@ export function createTurns(most: number): Turns {
 
   function next(): void {
     scheduled = false;
-    ran = 0;
-    const all = waiting;
-    waiting = [];
-    for (const work of all) run(work);
+    const now = waiting.splice(0, most);
+    ran = now.length;
+    if (ran > 0) setImmediate(next);
+    scheduled = ran > 0;
+    for (const work of now) work();
   }
 
   return run;

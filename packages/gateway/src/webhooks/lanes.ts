@@ -48,7 +48,8 @@ export function createLanes(limits: LaneLimits = LANE_LIMITS): Lanes {
       // No project takes the last places, so that a few whose receivers are silent do not stop the others.
       const perProject = Math.min(limits.perProject, Math.ceil(free / 2));
       return {
-        limit: free,
+        // Nor do many in one claim; another follows at once.
+        limit: Math.ceil(free / 2),
         // Of a lane with nothing in flight. One that works gets the rest of its places as soon as it has some.
         perLane: limits.perUnprovenLane,
         perProject,

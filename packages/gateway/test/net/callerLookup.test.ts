@@ -2,23 +2,29 @@ import { createSocket, type Socket } from 'node:dgram';
 import dns, { type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { createCallerLookup } from '../../src/net/callerLookup.ts';
 
 const [A, AAAA] = [1, 28];
 const [NO_ERROR, SERVER_FAILED, NO_SUCH_NAME] = [0, 2, 3];
 
+interface Given {
+  readonly code: number;
+  readonly address?: Buffer;
+}
+
 /** A name server on loopback that gives what `answer` returns for a name and a type; undefined: it is silent. */
 async function nameServer(
-  answer: (name: string, type: number) => { code: number; address?: Buffer } | undefined,
+  answer: (name: string, type: number) => Given | undefined | Promise<Given>,
 ): Promise<{ resolver: dns.promises.Resolver; asked: string[]; socket: Socket }> {
   const socket = createSocket('udp4');
   const asked: string[] = [];
-  socket.on('message', (query, from) => {
+  socket.on('message', async (query, from) => {
     const { name, end } = nameIn(query);
     asked.push(name);
     const type = query.readUInt16BE(end);
-    const given = answer(name, type);
+    const given = await answer(name, type);
     if (given) socket.send(response(query.subarray(0, end + 4), type, given), from.port, from.address);
   });
   socket.bind(0, '127.0.0.1');
@@ -77,6 +83,18 @@ it('a name with addresses of one kind is one that exists', async () => {
   expect(await resolved(createCallerLookup(lists(), { resolver: () => resolver }), 'four.example')).toEqual([
     { address: '203.0.113.5', family: 4 },
   ]);
+});
+
+it('waits for IPv4, which comes last, because many machines have nothing else', async () => {
+  const { resolver } = await nameServer(async (_name, type) => {
+    if (type === AAAA)
+      return { code: NO_ERROR, address: Buffer.from('20010db8000000000000000000000001', 'hex') };
+    // Longer than IPv6 is waited for.
+    await sleep(400);
+    return { code: NO_ERROR, address: Buffer.from([203, 0, 113, 5]) };
+  });
+  const lookup = createCallerLookup(lists(), { resolver: () => resolver });
+  expect((await resolved(lookup, 'both.example')).map(({ family }) => family)).toEqual([4, 6]);
 });
 
 it('goes on with one kind if the server is silent about the other', async () => {

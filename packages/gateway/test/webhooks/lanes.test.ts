@@ -7,9 +7,9 @@ const of = (lane: string, projectId = 'p') => ({ lane, projectId });
 describe('the lanes of a node', () => {
   it('have one place each at first, and more once a delivery succeeded', () => {
     const lanes = createLanes(LIMITS);
-    expect(lanes.room()).toEqual({ limit: 10, perLane: 1, perProject: 4, inLane: {}, inProject: {} });
+    expect(lanes.room()).toEqual({ limit: 5, perLane: 1, perProject: 4, inLane: {}, inProject: {} });
     const leave = lanes.enter(of('a'));
-    expect(lanes.room()).toMatchObject({ limit: 9, inLane: { a: 0 }, inProject: { p: 3 } });
+    expect(lanes.room()).toMatchObject({ limit: 5, inLane: { a: 0 }, inProject: { p: 3 } });
     leave(true);
     const next = lanes.enter(of('a'));
     expect(lanes.room()).toMatchObject({ inLane: { a: 2 } });
@@ -37,7 +37,7 @@ describe('the lanes of a node', () => {
   it('leave room for other projects, and none when all places are taken', () => {
     const lanes = createLanes(LIMITS);
     const leaves = Array.from({ length: 5 }, (_, n) => lanes.enter(of(`lane ${n}`)));
-    expect(lanes.room()).toMatchObject({ limit: 5, inProject: { p: 0 } });
+    expect(lanes.room()).toMatchObject({ limit: 3, inProject: { p: 0 } });
     for (let n = 0; n < 5; n++) lanes.enter(of(`other ${n}`, `other ${n}`));
     expect([lanes.room(), lanes.inFlight]).toEqual([undefined, 10]);
     leaves[0]?.(true);

@@ -167,7 +167,9 @@ export function createPoller(parts: PollerParts): Poller {
           poller.queue.leave(active);
           waiting.delete(active);
           active.wake = undefined;
-          turns(() => resolve(polled));
+          // Only answers come in large numbers that have work to do.
+          if (polled === undefined) resolve(undefined);
+          else turns(() => resolve(polled));
         };
         const due = () => {
           poller.queue.due(active, timers.monotonic());

@@ -94,6 +94,5 @@ export function findVersionOf(
   credentials: readonly string[],
 ): string {
   const how = [submit, upload, headers, find, job.id, auth, baseUrl, credentials];
-  const text = JSON.stringify(how, (_name, value) => (value instanceof RegExp ? String(value) : value));
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+  return createHash('sha256').update(JSON.stringify(how)).digest('hex').slice(0, 32);
 }
