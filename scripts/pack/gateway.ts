@@ -1,53 +1,73 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
-import { dirname, extname, join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { bundle } from './bundle.ts';
 import { finish, type Manifest, PACKAGES, ROOT, readJson, readManifest, writeJson } from './staging.ts';
 
 const OURS = '@onetake/';
 
-/**
- * Packages of others that go inside, without types, sources and install scripts. By itself npm would run a script of `node-av` that downloads a
- * program, and install 35 MB that only its WebRTC needs; four fifths of `openai` are types and sources.
- */
-const INSIDE = ['node-av', 'openai'];
+/** The files that captions are set with, and the table of their characters. */
+const FONT = /-wght-normal\.woff2$|^unicode\.json$/;
+
+/** What others may import of the packages whose files are read where they are, and so go inside as they are, and not into the bundle. */
+const INSIDE: Readonly<Record<string, RegExp>> = {
+  // By itself npm would run a script of it that downloads a program, and install 35 MB that only its WebRTC needs.
+  'node-av': /\.m?js$/,
+  // Without the sources of SQLite, and without platforms that have no FFmpeg.
+  'better-sqlite3': /^lib\/.*\.js$|^prebuilds\/(?!linuxmusl).*\.node$/,
+  '@fontsource-variable/inter': FONT,
+  '@fontsource-variable/noto-sans-sc': FONT,
+};
+
+/** npm installs their binary for the platform. */
+const OUTSIDE = ['@napi-rs/canvas'];
 
 /**
  * Builds the gateway in `to`. Node strips no types below node_modules, so they are stripped here, to the same lines and columns. The packages
- * of this repository that it needs are inside.
+ * that it needs are inside: those of this repository, and what runs of those of others.
  */
 export async function buildGateway(name: string, to: string): Promise<void> {
   const inner = await innerOf(await readManifest(name));
   const manifest = await stripped(name, to);
-  const dependencies = Object.assign({}, ...inner.map(({ dependencies: own }) => own), manifest.dependencies);
+  const dependencies: Record<string, string> = Object.assign(
+    {},
+    ...inner.map(({ dependencies: own }) => own),
+    manifest.dependencies,
+  );
   for (const { name: full } of inner) {
     const folder = join(to, 'node_modules', full);
     const { dependencies: _dependencies, ...rest } = await stripped(full.slice(OURS.length), folder);
     await writeJson(folder, rest);
   }
+  const inside = [...inner.map(({ name: full }) => full), ...Object.keys(INSIDE)];
+  const kept = [...inside, ...OUTSIDE];
+  await bundle(
+    join(to, 'dist'),
+    Object.keys(dependencies).filter((one) => !kept.includes(one)),
+  );
   await finish(name, to, {
     ...manifest,
     bin: { onetake: './dist/cli/main.js' },
-    dependencies,
+    dependencies: Object.fromEntries(kept.map((one) => [one, dependencies[one]])),
     // Only accounts that use one need it. The gateway says which, and how it is installed.
     peerDependencies: manifest.optionalDependencies,
     peerDependenciesMeta: Object.fromEntries(
       Object.keys(manifest.optionalDependencies ?? {}).map((peer) => [peer, { optional: true }]),
     ),
     optionalDependencies: await copyInside(to),
-    bundleDependencies: [...inner.map(({ name: full }) => full), ...INSIDE],
+    bundleDependencies: inside,
   });
 }
 
 /** Copies the packages of others, and returns those with FFmpeg, one for each platform. */
 async function copyInside(to: string): Promise<Readonly<Record<string, string>>> {
   const platforms: Record<string, string> = {};
-  for (const name of INSIDE) {
+  for (const [name, wanted] of Object.entries(INSIDE)) {
     const [from, folder] = [join(ROOT, 'node_modules', name), join(to, 'node_modules', name)];
-    const filter = (path: string) =>
-      extname(path.slice(from.length)) === '' || /\.m?js$|LICEN[CS]E/.test(path);
-    await cp(from, folder, { recursive: true, filter });
-    const { version, license, type, exports, optionalDependencies = {} } = await readJson(from);
-    await writeJson(folder, { name, version, license, type, exports });
+    for (const file of await readdir(from, { recursive: true }))
+      if (wanted.test(file) || /^LICEN[CS]E/.test(file)) await cp(join(from, file), join(folder, file));
+    const { version, license, type, main, exports, optionalDependencies = {} } = await readJson(from);
+    await writeJson(folder, { name, version, license, type, main, exports });
     for (const binary of Object.keys(optionalDependencies))
       if (binary.includes(`/${name}-`)) platforms[binary] = version;
   }

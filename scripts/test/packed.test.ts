@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +13,9 @@ const run = promisify(execFile);
 
 /** Nothing of this checkout: a stranger's machine has Node and npm. */
 const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
+
+/** Megabytes of disk that an installed gateway may take. docs/operations.md says what takes them. */
+const MOST_MEGABYTES = 240;
 
 /** A program that uses the client. */
 const PROGRAM = `
@@ -37,6 +40,7 @@ it('the gateway that npm installs into an empty folder makes videos there, for a
   });
   const packed = await readdir(join(folder, 'node_modules/@onetake/gateway'), { recursive: true });
   expect(packed.filter((file) => /^(?:src|test)\/|\.ts$/.test(file))).toEqual([]);
+  expect(await megabytes(join(folder, 'node_modules'))).toBeLessThanOrEqual(MOST_MEGABYTES);
 
   const command = join(folder, 'node_modules/.bin/onetake');
   const options = ['--duration', '1', '--resolution', '480p'];
@@ -66,6 +70,13 @@ it('the gateway that npm installs into an empty folder makes videos there, for a
   for (const name of ['a-paper-boat.mp4', 'lighthouse.mp4', 'storm.mp4'])
     expect(await probeVideo(native, join(folder, name))).toMatchObject({ ok: true, probe: { duration: 1 } });
 });
+
+/** What files and folders take of a disk: `du -sm`. */
+async function megabytes(folder: string): Promise<number> {
+  const paths = await readdir(folder, { recursive: true });
+  const stats = await Promise.all(paths.map((path) => lstat(join(folder, path))));
+  return Math.ceil(stats.reduce((sum, { blocks }) => sum + blocks * 512, 0) / 1024 ** 2);
+}
 
 async function addressIn(output: NodeJS.ReadableStream): Promise<string> {
   const lines: string[] = [];
