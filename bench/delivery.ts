@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { catchInterruption, Interrupted } from '@onetake/gateway';
@@ -22,16 +22,25 @@ import type { UpstreamCalls } from './tracking/upstreams.ts';
  * events, a webhook. Two gateways share a database; one makes the videos, and clients listen at either. Beside them `--waits` held queries of
  * other tasks are open at the second gateway, whose memory for each is measured, too.
  *
- *   npm run bench:delivery -- [--tasks 200] [--waits 10000]
+ *   npm run bench:delivery -- [--tasks 200] [--waits 10000] [--rounds 1] [--against ../another-checkout]
  *
+ * With `--against`, gateways of another checkout are measured in turns with those of this one.
  * The time counts from the timestamp of the event, when the gateway decides it, so that writing it into the database is part of it.
  */
 const options = optionsOf(
-  { tasks: { type: 'string', default: '200' }, waits: { type: 'string', default: '10000' } },
-  'bench:delivery [--tasks 200] [--waits 10000]',
-  { numbers: ['tasks', 'waits'] },
+  {
+    tasks: { type: 'string', default: '200' },
+    waits: { type: 'string', default: '10000' },
+    rounds: { type: 'string', default: '1' },
+    against: { type: 'string' },
+  },
+  'bench:delivery [--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]',
+  { numbers: ['tasks', 'waits', 'rounds'] },
 );
-const CHECKOUT = fileURLToPath(new URL('..', import.meta.url));
+const CHECKOUTS = [
+  ...(options.against === undefined ? [] : [resolve(options.against)]),
+  fileURLToPath(new URL('..', import.meta.url)),
+];
 const POLL_MS = 5000;
 /** Tasks are submitted over so long. Milliseconds. */
 const SPREAD_MS = 60_000;
@@ -45,26 +54,29 @@ if (!sora) throw new Error('there is no family "sora"');
 const waiting = { ...sora, model: 'sora-2-pro' };
 
 const { signal } = catchInterruption();
-await using opened = new AsyncDisposableStack();
 try {
-  await measure();
+  for (let round = 0; round < Number(options.rounds); round++)
+    for (const checkout of CHECKOUTS) {
+      await using opened = new AsyncDisposableStack();
+      await measure(checkout, opened);
+    }
 } catch (error) {
   if (!(signal.reason instanceof Interrupted)) throw error;
   process.exitCode = signal.reason.exitCode;
 }
 
-async function measure(): Promise<void> {
-  const [first, second] = await startGateways();
-  const webhooks = await receiveWebhooks(first);
+async function measure(checkout: string, opened: AsyncDisposableStack): Promise<void> {
+  const [first, second] = await startGateways(checkout, opened);
+  const webhooks = await receiveWebhooks(first, opened);
   const streams = [first, second].map((gateway) => endsOn(gateway, signal));
   await Promise.all(streams.map(({ listening }) => listening));
 
   const client = opened.use(clientOf(first));
   for (let n = 0; n < WAITING_TASKS; n++)
     await submit(client, waiting, `a waiting boat, number ${n}`, signal);
-  const waits = await holdQueries(second);
+  const waits = await holdQueries(second, opened);
 
-  const known = await followAll([first, second]);
+  const known = await followAll([first, second], opened);
   const [endsThere, endsElsewhere] = streams.map(({ ends }) => ends);
   if (!endsThere || !endsElsewhere) throw new Error('there are no streams');
   const ids = [...known.keys()];
@@ -74,7 +86,7 @@ async function measure(): Promise<void> {
       return end && knownAt !== undefined ? [knownAt - end.at] : [];
     });
   console.log(
-    `\n${ids.length} tasks, ${waits.open} held queries open at the second gateway: ${waits.said}\n`,
+    `\n${checkout}: ${ids.length} tasks, ${waits.open} held queries open at the second gateway: ${waits.said}\n`,
   );
   console.log('milliseconds after the end        count     p50     p99     max');
   row(
@@ -110,7 +122,7 @@ function row(name: string, values: readonly number[]): void {
 }
 
 /** Two nodes on one database, with the simulators of a fast upstream. */
-async function startGateways(): Promise<[Gateway, Gateway]> {
+async function startGateways(checkout: string, opened: AsyncDisposableStack): Promise<[Gateway, Gateway]> {
   const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
   opened.defer(() => rm(dir, { recursive: true, force: true }));
   const postgres = await startPostgres({ durable: true });
@@ -128,7 +140,7 @@ async function startGateways(): Promise<[Gateway, Gateway]> {
   const account = (limits: object) => ({ ...sora?.account(environment, false), limits });
   const start = (name: string, database: string): Promise<Gateway> =>
     startGateway({
-      checkout: CHECKOUT,
+      checkout,
       dir: join(dir, name),
       settings: {
         accounts: {
@@ -153,7 +165,10 @@ async function startGateways(): Promise<[Gateway, Gateway]> {
 }
 
 /** Receives the webhooks of an endpoint. The map has when each task's end arrived. */
-async function receiveWebhooks(gateway: Gateway): Promise<ReadonlyMap<string, number>> {
+async function receiveWebhooks(
+  gateway: Gateway,
+  opened: AsyncDisposableStack,
+): Promise<ReadonlyMap<string, number>> {
   const arrived = new Map<string, number>();
   const server = createServer(async (request, response) => {
     const at = Date.now();
@@ -171,7 +186,10 @@ async function receiveWebhooks(gateway: Gateway): Promise<ReadonlyMap<string, nu
 }
 
 /** Opens the held queries at a gateway, and measures what they take of its memory. */
-async function holdQueries(gateway: Gateway): Promise<{ open: number; said: string }> {
+async function holdQueries(
+  gateway: Gateway,
+  opened: AsyncDisposableStack,
+): Promise<{ open: number; said: string }> {
   const count = Number(options.waits);
   const { body } = await clientOf(gateway).get('/v1/video/generations?status=queued&limit=100', signal);
   const ids: string[] = body.data.map(({ task_id: id }: { task_id: string }) => id);
@@ -198,7 +216,10 @@ interface Known {
   readonly held: readonly number[];
 }
 
-async function followAll(gateways: readonly [Gateway, Gateway]): Promise<ReadonlyMap<string, Known>> {
+async function followAll(
+  gateways: readonly [Gateway, Gateway],
+  opened: AsyncDisposableStack,
+): Promise<ReadonlyMap<string, Known>> {
   const [client, other] = gateways.map((gateway) => opened.use(clientOf(gateway)));
   if (!client || !other || !sora) throw new Error('there are no gateways');
   const count = Number(options.tasks);

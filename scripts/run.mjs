@@ -51,7 +51,7 @@ const USAGES = {
   'bench:polling':
     '[--tasks 100000] [--only log-normal,account] [--plots folder]     delay and polls beside the optimum, in virtual time',
   'bench:delivery':
-    '[--tasks 200] [--waits 10000]     how long after the end of a task clients know of it, by the way they learn it',
+    '[--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]     how long after the end of a task clients know of it, by the way they learn it',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

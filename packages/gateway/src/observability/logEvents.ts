@@ -141,6 +141,8 @@ export const LOG_EVENTS = {
   'webhook.delivered': 'A webhook was delivered.',
   'webhook.endpoint_disabled': 'A webhook endpoint answered 410 and gets nothing more.',
   'webhook.failed': 'A try to deliver a webhook failed; it is tried again.',
+  'webhook.not_sent':
+    'A webhook cannot be made or sent, for example because its secret cannot be read; it is tried again as any other.',
   'webhook.store_failed': 'Cannot read which webhooks are due, or store how one ended; it is sent again.',
 } as const;
 

@@ -395,8 +395,17 @@ export const endpointFromRow = (row: EndpointRow): WebhookEndpoint => fromRow(EN
 export const webhookSecretFromRow = (row: WebhookSecretRow): WebhookSecret => fromRow(WEBHOOK_SECRETS, row);
 export const deliveryFromRow = (row: DeliveryRow): Delivery => fromRow(DELIVERIES, row);
 
-export const claimedFromRow = (row: ClaimedRow): ClaimedDelivery => ({
-  delivery: fromRow<ClaimedDelivery['delivery']>(DELIVERIES, row),
+export function claimedFromRow(row: ClaimedRow): ClaimedDelivery {
+  const delivery = fromRow<ClaimedDelivery['delivery']>(DELIVERIES, row);
+  try {
+    return { delivery, ...neededFromRow(row) };
+  } catch (error) {
+    // It is claimed all the same: whoever sends it writes down that this failed.
+    return { delivery, unreadable: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const neededFromRow = (row: ClaimedRow): Omit<ClaimedDelivery, 'delivery'> => ({
   ...(row.p_id === null ? {} : { endpoint: fromRow<WebhookEndpoint>(ENDPOINTS, row, 'p_') }),
   ...(row.s_secret === null ? {} : { secret: fromRow<WebhookSecret>(WEBHOOK_SECRETS, row, 's_') }),
   ...(row.e_id === null ? {} : { event: fromRow<TaskEvent>(EVENTS, row, 'e_') }),

@@ -105,6 +105,8 @@ export interface ClaimedDelivery {
   readonly secret?: WebhookSecret;
   /** Missing for a test, and if the event was erased. */
   readonly event?: TaskEvent;
+  /** Why one of these cannot be read from what is stored; then all are missing. */
+  readonly unreadable?: string;
 }
 
 /** Which deliveries a node takes. */

@@ -1,5 +1,6 @@
 import { FetchError } from '../net/fetchError.ts';
 import type { GuardedFetch } from '../net/guardedFetch.ts';
+import type { Log } from '../observability/log.ts';
 import {
   type ClaimedDelivery,
   type Delivery,
@@ -23,6 +24,7 @@ export interface AttemptParts {
   readonly fetch: GuardedFetch;
   readonly clock: Clock;
   readonly timers: MonotonicClock;
+  readonly log: Pick<Log, 'warn'>;
   /** The body of an event: the answer about its task as of then, with links that are signed now. */
   readonly render: (event: TaskEvent) => Promise<object>;
   /** The secret of a project, which is made with its first use. */
@@ -41,7 +43,7 @@ interface Answered {
 
 export type Attempt = (claimed: ClaimedDelivery, signal: AbortSignal) => Promise<DeliveryOutcome>;
 
-/** Sends a delivery once. Throws only if its signal is aborted, or if it could not be prepared. */
+/** Sends a delivery once. Throws only if its signal is aborted: whatever else goes wrong is a failed try. */
 export function createAttempt(parts: AttemptParts): Attempt {
   const { clock, timers } = parts;
 
@@ -78,7 +80,8 @@ export const asBefore = (delivery: Delivery): DeliveryOutcome => {
 };
 
 /** Why a delivery cannot be sent any more. */
-function hindranceOf({ delivery, endpoint, event }: ClaimedDelivery): string | undefined {
+function hindranceOf({ delivery, endpoint, event, unreadable }: ClaimedDelivery): string | undefined {
+  if (unreadable !== undefined) return undefined;
   if (delivery.endpointId !== undefined && !endpoint) return 'endpoint_deleted';
   if (delivery.type === TEST_EVENT) return undefined;
   if (endpoint?.disabledReason !== undefined) return DISABLED;
@@ -87,22 +90,15 @@ function hindranceOf({ delivery, endpoint, event }: ClaimedDelivery): string | u
 
 async function send(parts: AttemptParts, claimed: ClaimedDelivery, signal: AbortSignal): Promise<Answered> {
   const { delivery } = claimed;
-  const body = JSON.stringify(await bodyOf(parts, claimed));
-  const secret = claimed.secret ?? (await parts.projectSecret(delivery.projectId, () => newSecret('hmac')));
-  const now = parts.clock.now();
-  const message = { id: delivery.eventId, at: Math.floor(now / 1000), body };
   try {
+    const message = await messageOf(parts, claimed);
     const {
       status,
       headers,
       body: answer,
     } = await parts.fetch(delivery.url, {
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...signedHeaders(message, validSecrets(secret, now)),
-      },
-      body,
+      ...message,
       maxBytes: ANSWER_BYTES,
       anyAnswer: true,
       timeoutMs: parts.timeoutMs,
@@ -116,9 +112,30 @@ async function send(parts: AttemptParts, claimed: ClaimedDelivery, signal: Abort
       ...(error === undefined ? {} : { error, retryAfter: headers['retry-after'] }),
     };
   } catch (error) {
-    if (!(error instanceof FetchError)) throw error;
-    return { error: error.problem };
+    signal.throwIfAborted();
+    if (error instanceof FetchError) return { error: error.problem };
+    const facts = {
+      event: 'webhook.not_sent',
+      delivery: delivery.id,
+      endpoint: delivery.endpointId,
+    } as const;
+    parts.log.warn({ ...facts, err: error }, 'a webhook cannot be made or sent; see its error');
+    return { error: 'not_sent' };
   }
+}
+
+/** What is posted: the body, and the headers that sign it. Throws if a part of it cannot be read or made. */
+async function messageOf(parts: AttemptParts, claimed: ClaimedDelivery) {
+  const { delivery, unreadable } = claimed;
+  if (unreadable !== undefined) throw new Error(`what is stored of it cannot be read: ${unreadable}`);
+  const body = JSON.stringify(await bodyOf(parts, claimed));
+  const secret = claimed.secret ?? (await parts.projectSecret(delivery.projectId, () => newSecret('hmac')));
+  const now = parts.clock.now();
+  const signed = signedHeaders(
+    { id: delivery.eventId, at: Math.floor(now / 1000), body },
+    validSecrets(secret, now),
+  );
+  return { body, headers: { 'content-type': 'application/json', ...signed } };
 }
 
 function errorOf(status: number): string | undefined {

@@ -3,12 +3,14 @@ import type { Delivery, DeliveryClaim } from '../store/webhooks.ts';
 
 /** How many deliveries a node sends at a time, so that an endpoint that does not answer holds only places of its own. */
 export interface Lanes {
-  /** Which deliveries may be taken now; undefined if none. To be asked again after each claim that brought some. */
-  room(): Omit<DeliveryClaim, 'now' | 'leaseMs'> | undefined;
+  /** Which deliveries may be taken now; undefined if none. To be asked again after each claim, as long as some may be left. */
+  room(): Room | undefined;
   /** Counts a delivery. Returns a function to be called when its try has ended, with whether it was delivered. */
   enter(delivery: Pick<Delivery, 'lane' | 'projectId'>): (delivered: boolean) => void;
   readonly inFlight: number;
 }
+
+type Room = Omit<DeliveryClaim, 'now' | 'leaseMs'>;
 
 interface LaneLimits {
   readonly total: number;
@@ -73,4 +75,27 @@ export function createLanes(limits: LaneLimits = LANE_LIMITS): Lanes {
       return inFlight;
     },
   };
+}
+
+/** Whether a claim may have left deliveries that are due, for want of room. */
+export function mayLeaveSome(
+  { limit, perLane, inLane, perProject, inProject }: Room,
+  claimed: readonly { readonly delivery: Pick<Delivery, 'lane' | 'projectId'> }[],
+): boolean {
+  if (claimed.length >= limit) return true;
+  const isFull = (free: Readonly<Record<string, number>>, otherwise: number, taken: readonly string[]) =>
+    Object.values(free).includes(0) ||
+    [...Map.groupBy(taken, String)].some(([name, { length }]) => length >= (free[name] ?? otherwise));
+  return (
+    isFull(
+      inLane,
+      perLane,
+      claimed.map(({ delivery }) => delivery.lane),
+    ) ||
+    isFull(
+      inProject,
+      perProject,
+      claimed.map(({ delivery }) => delivery.projectId),
+    )
+  );
 }

@@ -2,7 +2,7 @@ import type { Log } from '../observability/log.ts';
 import type { ClaimedDelivery, DeliveryOutcome, WebhookStore } from '../store/webhooks.ts';
 import type { Timers } from '../time/timers.ts';
 import { type Attempt, type AttemptParts, asBefore, createAttempt } from './attempt.ts';
-import { createLanes, type Lanes } from './lanes.ts';
+import { createLanes, type Lanes, mayLeaveSome } from './lanes.ts';
 
 /** Sends the deliveries of the store that are due. Every node has one. */
 export interface WebhookSender {
@@ -17,7 +17,8 @@ export interface WebhookSender {
 
 type Claimed = ClaimedDelivery['delivery'];
 
-export interface SenderParts extends Omit<AttemptParts, 'timers' | 'timeoutMs' | 'random' | 'projectSecret'> {
+export interface SenderParts
+  extends Omit<AttemptParts, 'timers' | 'log' | 'timeoutMs' | 'random' | 'projectSecret'> {
   readonly store: Pick<
     WebhookStore,
     'claimDeliveries' | 'finishDelivery' | 'changeEndpoint' | 'webhookSecret' | 'onDelivery'
@@ -35,8 +36,6 @@ export interface SenderParts extends Omit<AttemptParts, 'timers' | 'timeoutMs' |
 const TIMEOUT_MS = 15_000;
 /** The lease of a delivery: longer than a try with everything around it. Then its node is dead, and another one sends it. Milliseconds. */
 export const LEASE_MS = 30_000;
-/** Between two looks for what is due, milliseconds: events that come close together are sent together. */
-const APART_MS = 20;
 /** How often a node looks for what others have left, milliseconds. */
 const FALLBACK_MS = 5000;
 /** How long a stop waits for tries that are under way. Milliseconds. */
@@ -57,10 +56,14 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
   let stopped = false;
   let looking: Promise<void> | undefined;
   let lookAgain = false;
+  let leftSome = false;
   let cancelFallback: () => void = () => undefined;
   let unsubscribe: () => void = () => undefined;
 
-  /** Takes what is due and begins to send it, until nothing more is due or there is no room. */
+  /**
+   * Takes what is due and begins to send it, until nothing more is due or there is no room. At once: what becomes due meanwhile is taken
+   * together.
+   */
   async function look(): Promise<void> {
     lookAgain = true;
     looking ??= claimAll().finally(() => {
@@ -74,21 +77,23 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
       while (lookAgain && !stopped) {
         lookAgain = false;
         const room = parts.hasLease() ? lanes.room() : undefined;
+        leftSome = true;
         if (!room) break;
         const claimed = await store.claimDeliveries({ ...room, now: clock.now(), leaseMs: LEASE_MS });
         for (const one of claimed) begin(one);
-        if (claimed.length > 0) lookAgain = true;
+        leftSome = mayLeaveSome(room, claimed);
+        if (leftSome && claimed.length > 0) lookAgain = true;
       }
     } catch (err) {
       log.warn({ event: 'webhook.store_failed', err }, 'cannot read which webhooks are due; retrying');
     }
   }
 
-  const soon = (ms: number): void => void timers.after(ms, () => void look());
+  const lookIn = (ms: number): void => void timers.after(ms, () => void look());
 
   function begin(claimed: ClaimedDelivery): void {
     deliver(claimed).then(
-      () => soon(APART_MS),
+      () => void (leftSome && look()),
       (err) => log.warn({ event: 'webhook.store_failed', err, ...named(claimed.delivery) }, NOT_STORED),
     );
   }
@@ -119,7 +124,7 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
     }
     await store.finishDelivery(delivery, outcome);
     record(delivery, outcome);
-    if (outcome.state === 'pending') soon(Math.min(outcome.nextAt - clock.now(), LONGEST_TIMER_MS));
+    if (outcome.state === 'pending') lookIn(Math.min(outcome.nextAt - clock.now(), LONGEST_TIMER_MS));
     return outcome;
   }
 
@@ -150,7 +155,7 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
 
   return {
     start() {
-      unsubscribe = store.onDelivery(() => soon(APART_MS));
+      unsubscribe = store.onDelivery(() => void look());
       fallback();
       void look();
     },
@@ -176,7 +181,7 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
 const LONGEST_TIMER_MS = 60_000;
 const NOT_STORED = 'how a webhook ended cannot be stored; it is sent again once its lease has ended';
 
-/** A delivery whose try was cut short, or could not be prepared, is due again; that counts as no try. */
+/** A delivery whose try was cut short is due again; that counts as no try. */
 async function tryOnce(
   attempt: Attempt,
   claimed: ClaimedDelivery,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLanes } from '../../src/webhooks/lanes.ts';
+import { createLanes, mayLeaveSome } from '../../src/webhooks/lanes.ts';
 
 const LIMITS = { total: 10, perProject: 4, perLane: 3, perUnprovenLane: 1 };
 const of = (lane: string, projectId = 'p') => ({ lane, projectId });
@@ -42,5 +42,27 @@ describe('the lanes of a node', () => {
     expect([lanes.room(), lanes.inFlight]).toEqual([undefined, 10]);
     leaves[0]?.(true);
     expect(lanes.room()).toMatchObject({ limit: 1 });
+  });
+});
+
+describe('a claim', () => {
+  const room = { limit: 5, perLane: 2, perProject: 4, inLane: { a: 3 }, inProject: { p: 4 } };
+  const claimed = (...taken: [lane: string, projectId?: string][]) =>
+    taken.map(([lane, projectId]) => ({ delivery: of(lane, projectId) }));
+
+  it('that had room for more has left nothing', () => {
+    expect(mayLeaveSome(room, [])).toBe(false);
+    expect(mayLeaveSome(room, claimed(['a'], ['a'], ['b']))).toBe(false);
+  });
+
+  it.each([
+    ['its limit', room, claimed(['a'], ['b'], ['c', 'q'], ['d', 'q'], ['e', 'q'])],
+    ['all that a lane may have', room, claimed(['a'], ['a'], ['a'])],
+    ['all that a lane with nothing in flight may have', room, claimed(['b'], ['b'])],
+    ['all that a project may have', room, claimed(['a'], ['b'], ['c'], ['d'])],
+    ['nothing of a lane that is full', { ...room, inLane: { a: 0 } }, []],
+    ['nothing of a project that is full', { ...room, inProject: { p: 0 } }, claimed(['b', 'q'])],
+  ])('that took %s may have left some', (_, given, taken) => {
+    expect(mayLeaveSome(given, taken)).toBe(true);
   });
 });

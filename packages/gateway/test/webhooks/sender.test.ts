@@ -123,6 +123,28 @@ describe('a webhook', () => {
     expect(sender.counts).toEqual({ delivered: 1, failed: 0, dead: 0 });
   });
 
+  it('does not wait for a timer', async () => {
+    const { store, node, endpoint } = await world();
+    const to = await receiver((response) => response.end());
+    await endpoint(to.origin);
+    node();
+    for (let n = 1; n <= 3; n++) {
+      await failed(store);
+      // No time passes here.
+      await eventually(() => expect(to.messages).toHaveLength(n));
+    }
+  });
+
+  it('of many that happen at once does not wait for one either', async () => {
+    const { store, node, endpoint } = await world();
+    const to = await receiver((response) => response.end());
+    await endpoint(to.origin);
+    node();
+    await Promise.all(Array.from({ length: 40 }, () => failed(store)));
+    await eventually(() => expect(to.messages).toHaveLength(40));
+    expect(new Set(to.messages.map(({ id }) => id)).size).toBe(40);
+  });
+
   it("of a task goes to its webhook_url, signed with the project's secret", async () => {
     const { store, node, until } = await world();
     const to = await receiver((response) => response.end());
@@ -272,6 +294,38 @@ describe('a receiver that', () => {
     await until({ state: 'delivered', tries: 1 });
     expect(new Set(to.messages.map((message) => message.id)).size).toBe(1);
   });
+});
+
+describe('a webhook that cannot be made', () => {
+  const broken = 'the answer cannot be made';
+  /** What is wrong with it, and how that is brought about. */
+  const FAULTS: readonly [string, Partial<Parameters<typeof createWebhookSender>[0]>, string][] = [
+    ['answer', { render: () => Promise.reject(new Error(broken)) }, SECRET],
+    ['secret', {}, 'whsk_no key'],
+    ['way to send it', { fetch: () => Promise.reject(new TypeError(broken)) }, SECRET],
+  ];
+
+  it.each(FAULTS)(
+    'for want of its %s follows the schedule, and is dead in the end',
+    async (_, parts, secret) => {
+      const { store, node, until, time } = await world();
+      const to = await receiver((response) => response.end());
+      await store.addEndpoint(anEndpoint({ url: to.origin, signature: 'ed25519' }), secret, 100);
+      const warn = vi.fn();
+      node({ ...parts, log: Object.assign(pino({ level: 'silent' }), { warn }) });
+      await failed(store);
+      const begun = time.now();
+      for (let tries = 1; tries < 10; tries++) {
+        const { nextAt, error } = await until({ state: 'pending', tries });
+        expect(error).toBe('not_sent');
+        time.moveTo(nextAt);
+      }
+      expect(await until({ state: 'dead' })).toMatchObject({ tries: 10, error: 'not_sent' });
+      expect((time.now() - begun) / 86_400_000).toBeCloseTo(3.15, 1);
+      expect(warn.mock.calls.filter(([facts]) => facts.event === 'webhook.not_sent')).toHaveLength(10);
+      expect(to.messages).toHaveLength(0);
+    },
+  );
 });
 
 describe('an endpoint in trouble', () => {

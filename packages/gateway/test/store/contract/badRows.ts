@@ -4,6 +4,7 @@ import type { Task } from '../../../src/tasks/task.ts';
 import { aKey, aMediaRow, aRequest, START_OF_TIME } from '../../support/builders.ts';
 import { endOf, failed } from './events.ts';
 import { accepted, intended } from './steps.ts';
+import { anEndpoint } from './webhooks.ts';
 
 /** A store, and direct access to its rows. */
 export interface OpenedBeside {
@@ -42,6 +43,26 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
     await run(`update ${table} set ${column} = '${value}' where ${id} in (${ids})`);
     return { bad, good: tasks.filter((task) => !bad.includes(task)).map(({ id: own }) => own) };
   }
+
+  it.each([
+    ['events', 'task', 'not JSON'],
+    ['webhook_endpoints', 'events', '17'],
+  ])(`${name}: a delivery whose %s cannot be read is taken with the reason`, async (table, column, value) => {
+    const { store, run } = await opened();
+    await store.addEndpoint(anEndpoint(), 'secret', 100);
+    const task = await failed(store);
+    await run(`update ${table} set ${column} = '${value}'`);
+    const claimed = await store.claimDeliveries({
+      now: START_OF_TIME * 2,
+      leaseMs: 1,
+      limit: 1,
+      perLane: 1,
+      perProject: 1,
+      inLane: {},
+      inProject: {},
+    });
+    expect(claimed).toMatchObject([{ delivery: { taskId: task.id }, unreadable: expect.any(String) }]);
+  });
 
   const ids = (tasks: readonly { id: string }[]) => tasks.map(({ id }) => id);
 
