@@ -71,7 +71,7 @@ export interface OwnershipStore {
   ): Promise<readonly string[]>;
 }
 
-/** Rows for videos, posters and inputs. Their bytes are in the media storage. */
+/** Rows for videos, posters, inputs and files. Their bytes are in the media storage. */
 export interface MediaIndex {
   /**
    * Writes media rows: before their bytes (`pending`), and again when the bytes are stored. A row that is present or damaged never
@@ -83,6 +83,10 @@ export interface MediaIndex {
   mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Rows that belong to a task. */
   mediaOf(taskId: string): Promise<readonly MediaRow[]>;
+  /** A page of a project's files whose bytes are stored. */
+  files(query: FileQuery): Promise<readonly MediaRow[]>;
+  /** The bytes of all files of a project that are not yet removed. */
+  bytesOfFiles(projectId: string): Promise<number>;
   /**
    * Rows whose bytes can be removed, except those with ids in `except`: they have expired, or a crash has left them pending since
    * before `pendingBefore` and no unfinished task needs them.
@@ -379,7 +383,8 @@ export interface StoredLedgerRow extends LedgerRow {
   readonly createdAt: number;
 }
 
-export type MediaKind = 'input' | 'video' | 'poster';
+/** `file`: uploaded by a caller, to be used as an input. */
+export type MediaKind = 'input' | 'video' | 'poster' | 'file';
 
 export interface MediaRow {
   readonly id: string;
@@ -397,6 +402,21 @@ export interface MediaRow {
   readonly createdAt: number;
   /** Milliseconds UTC after which the sweep removes bytes and row. */
   readonly expiresAt?: number;
+  /** What the caller calls a file, and what it is for. */
+  readonly name?: string;
+  readonly purpose?: string;
+}
+
+export interface FileQuery {
+  readonly projectId: string;
+  readonly limit: number;
+  /** Only files that follow the one with this media id in the list. */
+  readonly after?: string;
+  /** By default, the newest are the first. */
+  readonly oldestFirst?: true;
+  readonly purpose?: string;
+  /** Milliseconds UTC. What has expired by then is not listed. */
+  readonly now: number;
 }
 
 export type Scope = 'generate' | 'admin';

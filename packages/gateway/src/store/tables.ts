@@ -177,6 +177,8 @@ export const MEDIA = complete<MediaRow>()(
     sha256: { type: 'text', member: 'sha256', optional: true, changes: true },
     created_at: { type: 'bigint', member: 'createdAt' },
     expires_at: { type: 'bigint', member: 'expiresAt', optional: true, changes: true },
+    name: { type: 'text', member: 'name', optional: true, changes: true },
+    purpose: { type: 'text', member: 'purpose', optional: true, changes: true },
   }),
 );
 

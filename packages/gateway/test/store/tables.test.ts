@@ -111,7 +111,7 @@ describe('the columns of a table', () => {
       'media',
       MEDIA,
       'id:text project_id:text task_id:text! kind:text storage_key:text! content_type:text! state:text! bytes:bigint! sha256:text! ' +
-        'created_at:bigint expires_at:bigint!',
+        'created_at:bigint expires_at:bigint! name:text! purpose:text!',
     ],
     [
       'keys',

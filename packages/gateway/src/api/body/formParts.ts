@@ -8,10 +8,18 @@ export interface FormPart {
   readonly content: Buffer;
 }
 
+/** A part of a form whose content is still arriving. It ends when the next part is asked for. */
+export interface ArrivingPart {
+  readonly name: string;
+  /** What the caller calls the file; undefined if it is text. */
+  readonly filename: string | undefined;
+  readonly content: AsyncIterable<Buffer>;
+}
+
 interface RawPart {
   /** The lines of its headers. */
   readonly head: Buffer;
-  readonly content: Buffer;
+  readonly content: AsyncIterable<Buffer>;
 }
 
 /** Far more parts than any form of this API has. */
@@ -25,19 +33,34 @@ const BOUNDARY = /^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/;
 /** What RFC 2045 calls identity encodings. */
 const PLAIN_ENCODINGS = ['', '7bit', '8bit', 'binary'];
 
+/** The parts of a whole `multipart/form-data` body. */
+export async function partsOf(bytes: Buffer, contentType: string): Promise<FormPart[]> {
+  const parts: FormPart[] = [];
+  for await (const { name, filename, content } of arrivingParts([bytes], contentType)) {
+    const pieces = await Array.fromAsync(content);
+    // The content of a part that is whole comes as one piece, without a copy.
+    const [whole = Buffer.alloc(0)] = pieces;
+    parts.push({
+      name,
+      isFile: filename !== undefined,
+      content: pieces.length > 1 ? Buffer.concat(pieces) : whole,
+    });
+  }
+  return parts;
+}
+
 /**
- * The parts of a `multipart/form-data` body. Only their headers are given to a parser, so what it costs is limited by `PARTS` and
+ * The parts of a `multipart/form-data` body, as they arrive. Only their headers are given to a parser, so what it costs is limited by `PARTS` and
  * `HEAD_BYTES`, whatever the size of the body.
  */
-export async function partsOf(bytes: Buffer, contentType: string): Promise<FormPart[]> {
-  const raw = split(bytes, boundaryOf(contentType));
-  for (const { head } of raw) refuseEncoded(head.toString('latin1'));
-  const entries = await parseHeads(raw);
-  return raw.map(({ content }, index) => {
-    const entry = entries[index];
-    if (!entry) throw malformed();
-    return { name: entry[0], isFile: typeof entry[1] !== 'string', content };
-  });
+export async function* arrivingParts(
+  pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
+  contentType: string,
+): AsyncGenerator<ArrivingPart> {
+  for await (const { head, content } of split(pieces, boundaryOf(contentType))) {
+    refuseEncoded(head.toString('latin1'));
+    yield { ...(await parseHead(head)), content };
+  }
 }
 
 function boundaryOf(contentType: string): string {
@@ -63,35 +86,110 @@ function parametersOf(contentType: string): MIMEType['params'] | undefined {
 }
 
 /** Searches for nothing but the boundary and the ends of headers, and so reads each byte once. */
-function split(bytes: Buffer, boundary: string): RawPart[] {
+async function* split(
+  pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
+  boundary: string,
+): AsyncGenerator<RawPart> {
   const delimiter = Buffer.from(`\r\n--${boundary}`);
-  const parts: RawPart[] = [];
-  let at = bytes.indexOf(delimiter.subarray(2));
-  while (at >= 0) {
-    at += delimiter.length - 2;
-    const next = bytes.toString('latin1', at, at + 2);
-    if (next === '--') return parts;
-    if (next !== '\r\n') break;
-    if (parts.length === PARTS) throw invalidForm(`The form has more than ${PARTS} parts; send less.`);
-    const head = headAt(bytes, at);
-    const start = at + head.length + 4;
-    const end = bytes.indexOf(delimiter, start);
-    if (end < 0) break;
-    parts.push({ head: head.subarray(2), content: bytes.subarray(start, end) });
-    at = end + 2;
+  const body = createWindow(pieces);
+  try {
+    await drain(body.until(delimiter.subarray(2)));
+    for (let parts = 0; ; parts++) {
+      const next = (await body.atLeast(2)).toString('latin1', 0, 2);
+      if (next === '--') break;
+      if (next !== '\r\n') throw malformed();
+      if (parts === PARTS) throw invalidForm(`The form has more than ${PARTS} parts; send less.`);
+      const head = await headOf(body);
+      const content = body.until(delimiter);
+      yield { head, content };
+      await drain(content);
+    }
+    await drain(body.rest());
+  } finally {
+    await body.close();
   }
-  throw malformed();
 }
 
-/** The headers that begin at `start`, with the line break before them. */
-function headAt(bytes: Buffer, start: number): Buffer {
-  const nearby = bytes.subarray(start, start + HEAD_BYTES);
-  const length = nearby.indexOf('\r\n\r\n');
-  if (length >= 0) return nearby.subarray(0, length);
-  if (nearby.length < HEAD_BYTES) throw malformed();
-  throw invalidForm(
-    `A part of the form has more than ${HEAD_BYTES} bytes of headers; send a shorter file name.`,
-  );
+/** What has arrived of a body and is not taken yet. */
+interface Window {
+  /** What is there once it has this length. Throws if the body ends before. */
+  atLeast(length: number): Promise<Buffer>;
+  /** What is there once nothing more arrives or it has this length. */
+  atMost(length: number): Promise<Buffer>;
+  skip(length: number): void;
+  /** Takes everything up to a delimiter, and the delimiter. Throws if the body ends before. */
+  until(delimiter: Buffer): AsyncGenerator<Buffer>;
+  rest(): AsyncGenerator<Buffer>;
+  close(): Promise<void>;
+}
+
+function createWindow(pieces: AsyncIterable<Buffer> | Iterable<Buffer>): Window {
+  const source = (async function* () {
+    yield* pieces;
+  })();
+  let data: Buffer = Buffer.alloc(0);
+
+  async function more(): Promise<boolean> {
+    const { value, done } = await source.next();
+    if (done) return false;
+    data = data.length === 0 ? value : Buffer.concat([data, value]);
+    return true;
+  }
+
+  const window: Window = {
+    async atLeast(length) {
+      if ((await window.atMost(length)).length < length) throw malformed();
+      return data;
+    },
+    async atMost(length) {
+      while (data.length < length && (await more()));
+      return data;
+    },
+    skip(length) {
+      data = data.subarray(length);
+    },
+    async *until(delimiter) {
+      for (;;) {
+        const at = data.indexOf(delimiter);
+        // The delimiter may have arrived in part.
+        const end = at >= 0 ? at : Math.max(0, data.length - delimiter.length + 1);
+        if (end > 0) yield data.subarray(0, end);
+        window.skip(at >= 0 ? at + delimiter.length : end);
+        if (at >= 0) return;
+        if (!(await more())) throw malformed();
+      }
+    },
+    async *rest() {
+      do {
+        yield data;
+        window.skip(data.length);
+      } while (await more());
+    },
+    close: async () => void (await source.return()),
+  };
+  return window;
+}
+
+async function drain(pieces: AsyncIterable<Buffer>): Promise<void> {
+  for await (const _ of pieces);
+}
+
+/** The headers of the part that begins here, behind a line break. */
+async function headOf(body: Window): Promise<Buffer> {
+  for (let arrived = 0; ; ) {
+    const nearby = (await body.atMost(arrived + 1)).subarray(0, HEAD_BYTES);
+    const length = nearby.indexOf('\r\n\r\n');
+    if (length >= 0) {
+      body.skip(length + 4);
+      return nearby.subarray(2, length);
+    }
+    if (nearby.length === arrived) throw malformed();
+    arrived = nearby.length;
+    if (arrived < HEAD_BYTES) continue;
+    throw invalidForm(
+      `A part of the form has more than ${HEAD_BYTES} bytes of headers; send a shorter file name.`,
+    );
+  }
 }
 
 /** Clients have no reason to encode parts (RFC 7578, section 4.7), and a video would be stored as the text of its encoding. */
@@ -103,16 +201,17 @@ function refuseEncoded(head: string): void {
   );
 }
 
-/** Reads the headers as those of a form whose parts are all empty. */
-async function parseHeads(parts: readonly RawPart[]): Promise<[string, unknown][]> {
-  const pieces = parts.flatMap(({ head }) => [Buffer.from('--part\r\n'), head, Buffer.from('\r\n\r\n\r\n')]);
-  const heads = Buffer.concat([...pieces, Buffer.from('--part--\r\n')]);
-  try {
-    const headers = { 'content-type': 'multipart/form-data; boundary=part' };
-    return [...(await new Response(new Uint8Array(heads), { headers }).formData())];
-  } catch {
-    throw malformed();
-  }
+/** Reads the headers as those of a form with one part, which is empty. */
+async function parseHead(head: Buffer): Promise<Pick<ArrivingPart, 'name' | 'filename'>> {
+  const form = [Buffer.from('--part\r\n'), head, Buffer.from('\r\n\r\n\r\n--part--\r\n')];
+  const headers = { 'content-type': 'multipart/form-data; boundary=part' };
+  const entries = await new Response(new Uint8Array(Buffer.concat(form)), { headers }).formData().then(
+    (parsed) => [...parsed],
+    () => [],
+  );
+  const [[name, value] = []] = entries;
+  if (name === undefined || value === undefined) throw malformed();
+  return { name, filename: typeof value === 'string' ? undefined : value.name };
 }
 
 const malformed = (): OnetakeError =>

@@ -1,19 +1,17 @@
-import { createHash } from 'node:crypto';
 import { addAbortSignal, Readable } from 'node:stream';
 import type { DraftReference } from '../../catalogue/validate/references.ts';
 import { FetchError } from '../../net/fetchError.ts';
 import type { GuardedFetch } from '../../net/guardedFetch.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
-import { newId } from '../../tasks/ids.ts';
 import type { AudioRef, Reference, StoredInput, VideoRef } from '../../tasks/request.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { AudioVerdict } from '../inspect/audio.job.ts';
 import type { ProbeVerdict } from '../inspect/probe.job.ts';
-import { contentTypeOf } from '../key.ts';
 import type { MediaStorage } from '../media.ts';
 import { refused } from './bytes.ts';
 import { base64Bytes, decodedPieces, readGivenImage } from './inlineImage.ts';
 import type { InputRow, InputRows } from './rows.ts';
+import { stage } from './staged.ts';
 
 /** A reference that is a video or sound, before it is read. */
 export type DraftClip = DraftReference & { readonly type: 'video' | 'audio' };
@@ -55,35 +53,18 @@ interface Measured {
 }
 
 export function createClipReader(parts: ClipReaderParts): ClipReader {
-  const { storage, store, clock } = parts;
-
   return async (clip, projectId, signal) => {
-    const id = newId();
-    // The format is known only once the bytes are here.
-    const unknown = { ...rowOf(id, projectId, clock.now()), storageKey: `input/${id}.bin` };
-    // The row first, so that the sweep finds what a crash leaves.
-    await store.putMedia([unknown]);
-    const write = await storage.write(unknown.storageKey);
-    let row: InputRow = unknown;
+    const staged = await stage<InputRow>(parts, 'input', projectId);
     try {
-      const counted = createCounter();
-      await send(parts, clip, projectId, signal, async (pieces) => {
-        await write.append(Readable.from(counted.through(pieces), { objectMode: false }), 0);
-      });
+      await send(parts, clip, projectId, signal, staged.fill);
       signal.throwIfAborted();
-      const { format, facts } = await measured(parts, clip, write.path);
-      const storageKey = `input/${id}.${format}`;
-      const contentType = contentTypeOf(storageKey);
-      row = { ...unknown, storageKey, contentType, ...counted.result() };
-      await store.putMedia([row]);
-      await write.commit(row.storageKey);
-      const input = { mediaId: id, contentType, bytes: row.bytes, ...sourceOf(clip), ...facts };
+      const { format, facts } = await measured(parts, clip, staged.path);
+      const row = await staged.commit(format);
+      const { id: mediaId, contentType, bytes } = row;
+      const input = { mediaId, contentType, bytes, ...sourceOf(clip), ...facts };
       return { row, reference: referenceOf(clip, input) };
     } catch (error) {
-      // If a removal fails, the sweep repeats it. The caller gets the original error.
-      await write.abandon().catch(() => undefined);
-      await storage.remove(row.storageKey).catch(() => undefined);
-      await store.removeMedia([id]).catch(() => undefined);
+      await staged.discard();
       throw error;
     }
   };
@@ -95,33 +76,6 @@ const referenceOf = ({ type, role }: DraftClip, input: StoredInput): Reference =
 
 function sourceOf({ from }: DraftClip): Pick<StoredInput, 'sourceUrl'> {
   return 'given' in from && /^https?:/i.test(from.given) ? { sourceUrl: from.given } : {};
-}
-
-const rowOf = (id: string, projectId: string, createdAt: number): Omit<InputRow, 'storageKey'> => ({
-  id,
-  projectId,
-  kind: 'input',
-  contentType: 'application/octet-stream',
-  state: 'pending',
-  bytes: 0,
-  sha256: '',
-  createdAt,
-});
-
-/** Counts and digests what passes through. */
-function createCounter() {
-  const digest = createHash('sha256');
-  let bytes = 0;
-  return {
-    async *through(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-      for await (const piece of pieces) {
-        bytes += piece.length;
-        digest.update(piece);
-        yield piece;
-      }
-    },
-    result: () => ({ bytes, sha256: digest.digest('hex') }),
-  };
 }
 
 /** Gives the bytes to `take`, wherever they are. */

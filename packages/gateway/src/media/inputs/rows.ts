@@ -1,8 +1,8 @@
-/** The media row of an input. */
-export interface InputRow {
+/** The media row of bytes that were taken in from a caller. */
+export interface StagedRow {
   readonly id: string;
   readonly projectId: string;
-  readonly kind: 'input';
+  readonly kind: 'input' | 'file';
   readonly storageKey: string;
   readonly contentType: string;
   readonly state: 'pending' | 'present';
@@ -12,8 +12,15 @@ export interface InputRow {
   readonly createdAt: number;
 }
 
-/** The part of the store that media rows of inputs need. */
-export interface InputRows {
-  putMedia(rows: readonly InputRow[]): Promise<void>;
+/** The media row of an input. */
+export interface InputRow extends StagedRow {
+  readonly kind: 'input';
+}
+
+/** The part of the store that these rows need. */
+export interface StagedRows<Row extends StagedRow> {
+  putMedia(rows: readonly Row[]): Promise<void>;
   removeMedia(ids: readonly string[]): Promise<void>;
 }
+
+export type InputRows = StagedRows<InputRow>;

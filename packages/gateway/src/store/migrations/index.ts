@@ -14,6 +14,7 @@ import { up as events } from './0012_events.ts';
 import { up as findVersions } from './0013_find_versions.ts';
 import { up as webhooks } from './0014_webhooks.ts';
 import { up as eventsByProject } from './0015_events_by_project.ts';
+import { up as files } from './0016_files.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -33,4 +34,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0013_find_versions': { up: findVersions },
   '0014_webhooks': { up: webhooks },
   '0015_events_by_project': { up: (db) => eventsByProject(db, dialect) },
+  '0016_files': { up: files },
 });

@@ -2,6 +2,7 @@ import { jsonRows } from '../jsonRows.ts';
 import { MEDIA } from '../readRows.ts';
 import type { MediaIndex } from '../store.ts';
 import type { MediaTableRow } from '../tables.ts';
+import { behind } from '../taskList.ts';
 import type { PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
 import { mediaRows } from './writes.ts';
@@ -20,6 +21,16 @@ export function postgresMedia({ connections: { run, read }, rows }: PostgresPart
       return new Map(found.map(({ id, storage_key }) => [id, storage_key]));
     },
     mediaOf: async (taskId) => rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaOf, [taskId])),
+    files: (query) =>
+      rows.page(MEDIA, query.limit, (limit, before) => {
+        const { projectId, now, oldestFirst, after, purpose } = { ...query, ...behind(before) };
+        const statement = oldestFirst ? SQL.filesOldestFirst : SQL.files;
+        return read(statement, [projectId, now, purpose ?? null, after ?? null, limit]);
+      }),
+    async bytesOfFiles(projectId) {
+      const [row] = await read<{ bytes: number }>(SQL.bytesOfFiles, [projectId]);
+      return row?.bytes ?? 0;
+    },
     sweepable: (now, pendingBefore, limit, except = []) =>
       rows.page(MEDIA, limit, (count, before) =>
         read(SQL.sweepable, [now, pendingBefore, [...except, ...before.map(({ id }) => id)], count]),

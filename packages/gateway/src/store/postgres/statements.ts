@@ -74,6 +74,11 @@ export const tellPlaces = (
 const UNCHANGED =
   't.id = g.id and t.phase = g.from_phase and t.version = g.from_version and t.owner = g.owner';
 
+/** The files of project $1 that have not expired at $2, of purpose $3 or any. */
+const FILES = `
+    where kind = 'file' and project_id = $1 and state <> 'pending' and (expires_at is null or expires_at > $2)
+      and ($3::text is null or purpose = $3)`;
+
 const statements = {
   /**
    * A batch of acceptances: $1 tasks, $2 ledger, $3 media. Returns for each whether its idempotency key was free (or its own) and
@@ -316,6 +321,10 @@ const statements = {
   mediaKeys: `select id, storage_key from media where id = any($1::text[])`,
   mediaOf: `select ${listOf(MEDIA)} from media where task_id = $1 order by id`,
   /** The node's clock may be ahead of all others: a row is due only if the database's clock agrees. */
+  files: `select ${listOf(MEDIA)} from media ${FILES} and ($4::text is null or id < $4) order by id desc limit $5`,
+  filesOldestFirst: `select ${listOf(MEDIA)} from media ${FILES} and ($4::text is null or id > $4) order by id limit $5`,
+  bytesOfFiles: `
+    select coalesce(sum(bytes), 0)::float8 as bytes from media where kind = 'file' and project_id = $1`,
   sweepable: `
     select ${listOf(MEDIA)} from media
     where (expires_at <= least($1::bigint, ${DATABASE_NOW})

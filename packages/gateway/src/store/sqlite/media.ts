@@ -1,6 +1,7 @@
 import { MEDIA } from '../readRows.ts';
 import type { MediaIndex } from '../store.ts';
 import { mediaToRow } from '../tables.ts';
+import { behind } from '../taskList.ts';
 import type { SqliteParts } from './parts.ts';
 
 export function sqliteMedia({ sql, rows, inGroup }: SqliteParts): MediaIndex {
@@ -18,6 +19,14 @@ export function sqliteMedia({ sql, rows, inGroup }: SqliteParts): MediaIndex {
     },
     async mediaOf(taskId) {
       return rows.all(MEDIA, sql.mediaOf.all(taskId));
+    },
+    files: (query) =>
+      rows.page(MEDIA, query.limit, (limit, before) => {
+        const { oldestFirst, after = null, purpose = null, ...rest } = { ...query, ...behind(before) };
+        return (oldestFirst ? sql.filesOldestFirst : sql.files).all({ ...rest, after, purpose, limit });
+      }),
+    async bytesOfFiles(projectId) {
+      return sql.bytesOfFiles.get(projectId)?.bytes ?? 0;
     },
     sweepable: (now, pendingBefore, limit, except = []) =>
       rows.page(MEDIA, limit, (count, before) => {

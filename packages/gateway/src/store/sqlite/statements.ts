@@ -146,6 +146,18 @@ function ownershipStatements(db: Database) {
   };
 }
 
+interface FilesParameters {
+  readonly projectId: string;
+  readonly now: number;
+  readonly purpose: string | null;
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+const FILES = `
+  where kind = 'file' and project_id = @projectId and state <> 'pending' and (expires_at is null or expires_at > @now)
+    and (@purpose is null or purpose = @purpose)`;
+
 function mediaStatements(db: Database) {
   return {
     putMedia: db.prepare(`
@@ -159,6 +171,15 @@ function mediaStatements(db: Database) {
     ),
     mediaOf: db.prepare<[string], MediaTableRow>(
       `select ${listOf(MEDIA)} from media where task_id = ? order by id`,
+    ),
+    files: db.prepare<FilesParameters, MediaTableRow>(
+      `select ${listOf(MEDIA)} from media ${FILES} and (@after is null or id < @after) order by id desc limit @limit`,
+    ),
+    filesOldestFirst: db.prepare<FilesParameters, MediaTableRow>(
+      `select ${listOf(MEDIA)} from media ${FILES} and (@after is null or id > @after) order by id limit @limit`,
+    ),
+    bytesOfFiles: db.prepare<[string], { bytes: number }>(
+      `select coalesce(sum(bytes), 0) as bytes from media where kind = 'file' and project_id = ?`,
     ),
     /** The third parameter is a JSON array of ids to skip. */
     sweepable: db.prepare<[number, number, string, number], MediaTableRow>(`

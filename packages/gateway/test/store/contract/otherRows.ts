@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Store } from '../../../src/store/store.ts';
+import type { FileQuery, MediaRow, Store } from '../../../src/store/store.ts';
 import { type Move, move } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { aKey, aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
@@ -100,6 +100,38 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.mediaKeys([])).toEqual(new Map());
       const many = Array.from({ length: 1000 }, (_, index) => `id-${index}`);
       expect(await store.mediaKeys([...many, here.id])).toEqual(found);
+    });
+
+    it('of files are listed by project, either way, until they expire', async () => {
+      const store = await open();
+      const aFile = (changes: Partial<MediaRow> = {}) =>
+        aMediaRow({
+          kind: 'file',
+          name: 'cat.png',
+          purpose: 'vision',
+          bytes: 10,
+          expiresAt: 100,
+          ...changes,
+        });
+      const [first, second, third] = [aFile(), aFile({ purpose: 'user_data' }), aFile({ expiresAt: 51 })];
+      const others = [
+        aFile({ state: 'pending', bytes: 5 }),
+        aFile({ expiresAt: 50 }),
+        aFile({ projectId: 'another' }),
+        aMediaRow({ kind: 'input' }),
+      ];
+      await store.putMedia([...others, second, third, first]);
+      const list = (query: Partial<FileQuery> = {}) =>
+        store.files({ projectId: 'project', limit: 10, now: 50, ...query });
+      expect(await list()).toStrictEqual([third, second, first]);
+      expect(await list({ oldestFirst: true })).toStrictEqual([first, second, third]);
+      expect(await list({ limit: 1, after: third.id })).toStrictEqual([second]);
+      expect(await list({ limit: 1, after: first.id, oldestFirst: true })).toStrictEqual([second]);
+      expect(await list({ purpose: 'user_data' })).toStrictEqual([second]);
+      expect(await list({ now: 51 })).toStrictEqual([second, first]);
+      await store.markDamaged(second.id, second.storageKey, 50);
+      expect(await list({ after: third.id, limit: 1 })).toStrictEqual([{ ...second, state: 'damaged' }]);
+      expect([await store.bytesOfFiles('project'), await store.bytesOfFiles('none')]).toEqual([45, 0]);
     });
 
     it('may be removed after their retention, or if they were left pending for long', async () => {
