@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { catchInterruption, Interrupted, type Interruption } from '@onetake/gateway';
 import { Client } from 'undici';
+import NODE_FLAGS from '../scripts/nodeFlags.json' with { type: 'json' };
 
 /**
  * Status queries per second over loopback: the gateway beside a bare `node:http` server that returns the same bytes after
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
 async function compare({ signal, within }: Interruption): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
   const cli = fileURLToPath(new URL('../packages/gateway/src/cli/main.ts', import.meta.url));
-  const gateway = spawn(process.execPath, [cli, 'serve'], {
+  const gateway = spawn(process.execPath, [...NODE_FLAGS, cli, 'serve'], {
     env: {
       ...process.env,
       ONETAKE_PORT: '0',

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { catchInterruption, Interrupted } from '@onetake/gateway';
 import { optionsOf } from '../../chaos/shared/optionsOf.ts';
+import NODE_FLAGS from '../../scripts/nodeFlags.json' with { type: 'json' };
 import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts';
 
 /**
@@ -24,11 +25,15 @@ export async function withPostgres(work: (measure: Measure) => Promise<void>): P
   try {
     await work(async (script, args) => {
       const database = await createDatabase(postgres.url);
-      const child = spawn(process.execPath, ['--expose-gc', script, 'measure', database, ...args], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { ...process.env, TMPDIR: temporary },
-        signal,
-      });
+      const child = spawn(
+        process.execPath,
+        [...NODE_FLAGS, '--expose-gc', script, 'measure', database, ...args],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+          env: { ...process.env, TMPDIR: temporary },
+          signal,
+        },
+      );
       child.on('error', () => undefined);
       const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
       // Its own message is on standard error.

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import NODE_FLAGS from '../../scripts/nodeFlags.json' with { type: 'json' };
 import type { Usage, UsageQuestion } from './usage.ts';
 
 /** A gateway that an operator would start: `onetake serve` in a process of its own. */
@@ -35,7 +36,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const config = join(dir, 'onetake.yaml');
   await writeFile(config, JSON.stringify(settings));
   const cli = join(checkout, 'packages/gateway/src/cli/main.ts');
-  const child = spawn(process.execPath, ['--expose-gc', '--import', USAGE, cli, 'serve'], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, '--expose-gc', '--import', USAGE, cli, 'serve'], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: {
       PATH: process.env.PATH ?? '',

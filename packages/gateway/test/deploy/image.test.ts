@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
+import NODE_FLAGS from '../../../../scripts/nodeFlags.json' with { type: 'json' };
 import { SETTINGS } from '../../src/config/settings.ts';
 import { ROOT, read } from './files.ts';
 
@@ -47,6 +48,7 @@ it('contains the source of every package of ours that the gateway depends on, an
 it('starts the gateway without a shell, as a non-root user, on the default port', () => {
   expect(instructions('ENTRYPOINT')).toEqual(['["node", "packages/gateway/src/cli/main.ts"]']);
   expect(instructions('CMD').at(-1)).toBe('["serve"]');
+  expect(instructions('ENV').join(' ').split(/\s+/)).toContain(`NODE_OPTIONS=${NODE_FLAGS.join(' ')}`);
   expect(Number.parseInt(instructions('USER').at(-1) ?? '0', 10)).toBeGreaterThan(0);
   expect(instructions('STOPSIGNAL')).toEqual(['SIGTERM']);
   expect(instructions('EXPOSE')).toEqual([SETTINGS.port.default]);

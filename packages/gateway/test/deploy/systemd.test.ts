@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import NODE_FLAGS from '../../../../scripts/nodeFlags.json' with { type: 'json' };
 import { SETTINGS } from '../../src/config/settings.ts';
 import { ROOT, read } from './files.ts';
 
@@ -20,6 +21,7 @@ describe('the unit of systemd', () => {
     const known = new Set<string>(Object.values(SETTINGS).map(({ env }) => env));
     for (const name of set.filter((one) => one.startsWith('ONETAKE_'))) expect(known).toContain(name);
     expect(values('Environment')).toContain('ONETAKE_DATA_DIR=%S/onetake');
+    expect(values('Environment')).toContain(`NODE_OPTIONS=${NODE_FLAGS.join(' ')}`);
     expect(values('StateDirectory')).toEqual(['onetake']);
     expect(values('ProtectSystem')).toEqual(['strict']);
     expect(values('DynamicUser')).toEqual(['yes']);
