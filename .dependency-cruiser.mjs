@@ -63,7 +63,7 @@ const MAY_IMPORT = {
   store: ['observability', 'tasks', 'time'],
   media: ['catalogue', 'native', 'net', 'observability', 'tasks', 'time'],
   native: ['observability'],
-  mcp: [],
+  mcp: ['catalogue', 'tasks'],
   net: [],
   observability: ['tasks'],
   catalogue: ['tasks', 'time'],

@@ -69,17 +69,18 @@ export const ADVICE_OF: ReadonlyMap<string, string> = new Map([
 export function unknownFields(names: readonly string[], known: readonly string[]): Error {
   const sentences = names
     .slice(0, LISTED)
-    .map((name) => `There is no field ${shown(name)}: ${adviceOn(name, known)}`);
+    .map((name) => `There is no field ${shown(name)}: ${adviceOn(name, known) ?? 'remove it.'}`);
   const more = names.length > LISTED ? [`${names.length - LISTED} more are unknown.`] : [];
   return invalidRequest([...sentences, ...more].join(' '), names[0]?.slice(0, 64).toWellFormed());
 }
 
-function adviceOn(name: string, known: readonly string[]): string {
+/** What was probably meant by a name that is not `known`, as a question or a sentence; undefined if nothing is like it. */
+export function adviceOn(name: string, known: readonly string[]): string | undefined {
   const spelling = known.find((one) => plain(one) === plain(name));
   if (spelling !== undefined) return didYouMean(spelling);
   const advice = ADVICE_OF.get(plain(name));
   if (advice !== undefined) return advice;
   // Other words may be spelled alike (`first_frame_image`, `last_frame_image`), so only a slip of the fingers counts.
   const [guess] = nearest(name, known, 1, name.length < 8 ? 1 : 2);
-  return guess === undefined ? 'remove it.' : didYouMean(guess);
+  return guess === undefined ? undefined : didYouMean(guess);
 }

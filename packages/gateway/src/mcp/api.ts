@@ -12,6 +12,8 @@ export interface ApiRequest {
 export interface ApiAnswer {
   readonly status: number;
   readonly contentType: string;
+  /** Of a task that has not finished: when its state is worth to be asked for again. Seconds. */
+  readonly retryAfter?: number | undefined;
   readonly bytes: Buffer;
 }
 
@@ -31,7 +33,11 @@ export class Refused extends Error {
 
 /** The JSON of a successful answer. Throws `Refused`. */
 export async function callJson(call: CallApi, request: ApiRequest): Promise<Record<string, unknown>> {
-  const { status, bytes } = await call(request);
+  return bodyOf(await call(request));
+}
+
+/** The same of an answer that is there. */
+export function bodyOf({ status, bytes }: ApiAnswer): Record<string, unknown> {
   const body = parsed(bytes);
   if (status >= 200 && status <= 299) return body;
   const { message } = (body.error ?? {}) as { readonly message?: unknown };
@@ -45,3 +51,7 @@ function parsed(bytes: Buffer): Record<string, unknown> {
     return {};
   }
 }
+
+/** The seconds of `Retry-After`, of which the gateway sends no other form. */
+export const retryAfterOf = (header: unknown): number | undefined =>
+  header === undefined ? undefined : Number(header);

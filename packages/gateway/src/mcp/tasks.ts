@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import { type CallApi, callJson } from './api.ts';
+import { bodyOf, type CallApi } from './api.ts';
 
 const TASKS = '/v1/video/generations';
 
@@ -12,9 +12,21 @@ export const TaskOutput = z.looseObject({
   url: z.string().optional().describe('The video, once succeeded; valid for some hours'),
   progress: z.number().optional().describe('Percent'),
   eta: z.number().optional().describe('Seconds until it is expected to be done'),
+  waiting_reason: z.string().optional().describe('Why it does not go on'),
+  created_at: z.number().optional().describe('Unix time in seconds, as all times are'),
+  started_at: z.number().optional(),
+  completed_at: z.number().optional(),
+  expires_at: z.number().optional().describe('When the video is deleted'),
   error: z.looseObject({ code: z.number(), message: z.string(), reason: z.string() }).optional(),
 });
-type TaskOutput = z.output<typeof TaskOutput>;
+export type TaskOutput = z.output<typeof TaskOutput>;
+
+/** A task as it is now. */
+export interface TaskState {
+  readonly task: TaskOutput;
+  /** When to ask again; undefined once finished. Seconds. */
+  readonly retryAfter?: number | undefined;
+}
 
 /** One query is held for so long, so that progress is told that often. Seconds. */
 const SLICE_SECONDS = 5;
@@ -23,8 +35,19 @@ const PAUSE_MS = 250;
 
 export const taskPath = (taskId: string): string => `${TASKS}/${encodeURIComponent(taskId)}`;
 
-const isFinished = ({ status }: Pick<TaskOutput, 'status'>): boolean =>
+export const isFinished = ({ status }: Pick<TaskOutput, 'status'>): boolean =>
   status === 'succeeded' || status === 'failed';
+
+/** Queries a task, for as long as `wait` says if it has not finished. */
+export async function readTask(
+  call: CallApi,
+  taskId: string,
+  { wait = 0, signal }: { readonly wait?: number; readonly signal: AbortSignal },
+): Promise<TaskState> {
+  const path = `${taskPath(taskId)}${wait > 0 ? `?wait=${wait}` : ''}`;
+  const answer = await call({ method: 'GET', path, signal });
+  return { task: TaskOutput.parse(bodyOf(answer)), retryAfter: answer.retryAfter };
+}
 
 /**
  * Queries a task until it has finished, for `seconds` at most, and tells the client of its progress if it wants to know. A client that
@@ -35,15 +58,14 @@ export async function waitFor(
   taskId: string,
   seconds: number,
   { mcpReq, stopping }: Pick<ServerContext, 'mcpReq'> & { readonly stopping?: AbortSignal | undefined },
-): Promise<TaskOutput> {
+): Promise<TaskState> {
   const until = performance.now() + seconds * 1000;
   for (;;) {
     const left = Math.ceil((until - performance.now()) / 1000);
     const wait = Math.max(0, Math.min(SLICE_SECONDS, left));
-    const path = `${taskPath(taskId)}${wait > 0 ? `?wait=${wait}` : ''}`;
-    const task = TaskOutput.parse(await callJson(call, { method: 'GET', path, signal: mcpReq.signal }));
-    if (isFinished(task) || left <= 0 || stopping?.aborted) return task;
-    await tellProgress(mcpReq, task);
+    const state = await readTask(call, taskId, { wait, signal: mcpReq.signal });
+    if (isFinished(state.task) || left <= 0 || stopping?.aborted) return state;
+    await tellProgress(mcpReq, state.task);
     await sleep(PAUSE_MS);
   }
 }
@@ -77,7 +99,8 @@ export async function taskResult(
   return { content, structuredContent: task, ...(status === 'failed' ? { isError: true } : {}) };
 }
 
-function summaryOf({ task_id: id, status, url, error, eta }: TaskOutput): string {
+/** The state of a task in one sentence. */
+export function summaryOf({ task_id: id, status, url, error, eta }: TaskOutput): string {
   switch (status) {
     case 'succeeded':
       return url === undefined

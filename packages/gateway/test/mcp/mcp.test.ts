@@ -1,51 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, InMemoryTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CallApi } from '../../src/mcp/api.ts';
-import { createMcpServer } from '../../src/mcp/server.ts';
 import { KEY, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { CLI } from '../support/processes/commandLine.ts';
+import { connected, ERAS, EVERY_WAY, toolsOver, WAYS } from './clients.ts';
 
-type Ways = Readonly<
-  Record<string, (t: TestGateway, key: string) => StreamableHTTPClientTransport | StdioClientTransport>
->;
-
-const WAYS: Ways = {
-  '/mcp': ({ gateway }, key) =>
-    new StreamableHTTPClientTransport(new URL('/mcp', gateway.address), {
-      requestInit: { headers: { authorization: `Bearer ${key}` } },
-    }),
-  'onetake mcp': ({ gateway }, key) =>
-    new StdioClientTransport({
-      command: process.execPath,
-      args: [CLI, 'mcp', '--url', gateway.address],
-      env: { ONETAKE_API_KEY: key },
-    }),
-};
 const ID = `video_${'0'.repeat(32)}`;
-/** 2025's handshake, and 2026-07-28 without one. */
-const ERAS = ['legacy', 'auto'] as const;
-
 async function started(): Promise<TestGateway> {
   const t = await startTestGateway();
   onTestFinished(() => t.end());
   return t;
 }
 
-async function connected(t: TestGateway, way: keyof Ways, mode: (typeof ERAS)[number] = 'auto', key = KEY) {
-  const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode } });
-  const transport = WAYS[way]?.(t, key);
-  if (!transport) throw new Error(`there is no way ${way}`);
-  await client.connect(transport);
-  onTestFinished(() => client.close());
-  return client;
-}
-
-describe.each(Object.keys(WAYS))('the tools at %s', (way) => {
+describe.each(EVERY_WAY)('the tools at %s', (way) => {
   it.each(ERAS)('make a video, with a link and its poster, for a client of the era %s', async (era) => {
     const t = await started();
-    const client = await connected(t, way, era);
+    const client = await connected(WAYS[way](t), era);
     expect(client.getServerVersion()?.name).toBe('onetake');
     const { tools } = await client.listTools();
     expect(tools.map(({ name }) => name)).toEqual([
@@ -84,7 +53,7 @@ describe.each(Object.keys(WAYS))('the tools at %s', (way) => {
 
   it('answer before the video is done, and the task can be cancelled', async () => {
     const t = await started();
-    const client = await connected(t, way);
+    const client = await connected(WAYS[way](t));
     const arguments_ = { ...QUICK, duration: 20, resolution: '1080p', wait_seconds: 0 };
     const begun = await client.callTool({ name: 'generate_video', arguments: arguments_ });
     expect(begun.content).toEqual([{ type: 'text', text: expect.stringMatching(/call get_video/) }]);
@@ -99,7 +68,7 @@ describe.each(Object.keys(WAYS))('the tools at %s', (way) => {
 
   it('make one task of two calls with one idempotency key', async () => {
     const t = await started();
-    const client = await connected(t, way);
+    const client = await connected(WAYS[way](t));
     const call = {
       name: 'generate_video',
       arguments: { ...QUICK, idempotency_key: 'once', wait_seconds: 0 },
@@ -110,23 +79,41 @@ describe.each(Object.keys(WAYS))('the tools at %s', (way) => {
     expect(ids[1]).toBe(ids[0]);
   });
 
-  it('say what the gateway refuses, so that the agent can mend it', async () => {
+  it('say what is wrong with a call, so that the agent can mend it', async () => {
     const t = await started();
-    const client = await connected(t, way);
-    const refused = await client.callTool({ name: 'generate_video', arguments: { ...QUICK, colour: 'red' } });
-    expect(refused).toMatchObject({
-      isError: true,
-      content: [{ type: 'text', text: expect.stringMatching(/colour/) }],
-    });
-    const unknown = await client.callTool({ name: 'get_video', arguments: { task_id: 'video_1' } });
-    expect(unknown).toMatchObject({ isError: true });
-    const late = await client.callTool({ name: 'get_video', arguments: { task_id: 'x', wait_seconds: 600 } });
-    expect(late).toMatchObject({ isError: true });
+    const client = await connected(WAYS[way](t));
+    const refused = async (name: string, arguments_: Record<string, unknown>) => {
+      const { isError, content } = await client.callTool({ name, arguments: arguments_ });
+      expect(isError).toBe(true);
+      return content[0]?.type === 'text' ? content[0].text : undefined;
+    };
+    expect(await refused('generate_video', { ...QUICK, colour: 'red' })).toMatch(
+      /There is no argument "colour"\. Accepted: model, prompt, .* and idempotency_key\.$/,
+    );
+    expect(await refused('generate_video', { ...QUICK, wait: 5, quality: 'high' })).toMatch(
+      /"wait": did you mean wait_seconds\? There is no argument "quality": did you mean resolution\?/,
+    );
+    expect(await refused('generate_video', { ...QUICK, duration: 'long' })).toMatch(/duration: .*number/);
+    expect(await refused('generate_video', { ...QUICK, duration: 7000 })).toMatch(/duration/);
+    expect(await refused('get_video', { task_id: ID, wait_second: 1 })).toMatch(
+      /"wait_second": did you mean wait_seconds\? Accepted: task_id and wait_seconds\.$/,
+    );
+    expect(await refused('get_video', { task_id: 'video_1' })).toMatch(/task_id: must be a task_id/);
+    expect(await refused('get_video', { task_id: ID, wait_seconds: 600 })).toMatch(/wait_seconds: .*50/);
+    expect(await refused('get_video', { task_id: ID })).toMatch(/no such|not found|no task/i);
+    expect(await refused('list_videos', { page: 2 })).toMatch(
+      /"page"\. Accepted: status, model, limit and after\.$/,
+    );
+    expect(await refused('list_videos', { status: 'done' })).toMatch(/status: .*"queued".*"failed"/);
+    expect(await refused('list_models', { name: 'veo' })).toMatch(
+      /Accepted: model and include_unavailable\.$/,
+    );
+    expect(await refused('cancel_video', { id: ID })).toMatch(/task_id: .*"id"\. Accepted: task_id\.$/s);
   });
 
   it('list the models in a few words, and one with everything', async () => {
     const t = await started();
-    const client = await connected(t, way);
+    const client = await connected(WAYS[way](t));
     const models = async (arguments_: object) => {
       const { structuredContent } = await client.callTool({
         name: 'list_models',
@@ -160,13 +147,13 @@ describe('/mcp', () => {
     const t = await started();
     expect((await post(t, {}, null)).status).toBe(401);
     expect((await post(t, {}, 'sk-wrong')).status).toBe(401);
-    await expect(connected(t, '/mcp', 'auto', 'sk-wrong')).rejects.toThrow();
+    await expect(connected(WAYS['/mcp'](t, 'sk-wrong'))).rejects.toThrow();
     expect((await post(t, {})).status).toBe(200);
   });
 
   it('answers a call that waits when the gateway stops, which holds nothing up', async () => {
     const t = await startTestGateway();
-    const client = await connected(t, '/mcp');
+    const client = await connected(WAYS['/mcp'](t));
     const arguments_ = { ...QUICK, duration: 20, resolution: '1080p' };
     const waiting = client.callTool({ name: 'generate_video', arguments: arguments_ });
     while ((await t.json('/v1/video/generations')).body.data.length === 0) await sleep(20);
@@ -193,7 +180,7 @@ describe('/mcp', () => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ name: 'other', project: 'other' }),
     });
-    const other = await connected(t, '/mcp', 'auto', body.key);
+    const other = await connected(WAYS['/mcp'](t, body.key));
     expect((await other.callTool({ name: 'get_video', arguments: { task_id: id } })).isError).toBe(true);
     const { structuredContent } = await other.callTool({ name: 'list_videos', arguments: {} });
     expect(structuredContent).toMatchObject({ data: [] });
@@ -210,11 +197,7 @@ it('a poster that is not made yet is waited for', async () => {
           contentType: 'application/json',
           bytes: Buffer.from(JSON.stringify({ task_id: ID, status: 'succeeded', url: 'http://x/' })),
         };
-  const [mine, theirs] = InMemoryTransport.createLinkedPair();
-  await createMcpServer(call, '1').connect(theirs);
-  const client = new Client({ name: 'test', version: '1.0.0' });
-  await client.connect(mine);
-  onTestFinished(() => client.close());
+  const client = await connected(toolsOver(call));
   const { content } = await client.callTool({ name: 'get_video', arguments: { task_id: ID } });
   expect(content[2]).toEqual({
     type: 'image',
@@ -233,11 +216,7 @@ describe('a video that was submitted', () => {
         bytes: Buffer.from(JSON.stringify({ task_id: ID })),
       };
     };
-    const [mine, theirs] = InMemoryTransport.createLinkedPair();
-    await createMcpServer(call, '1').connect(theirs);
-    const client = new Client({ name: 'test', version: '1.0.0' });
-    await client.connect(mine);
-    onTestFinished(() => client.close());
+    const client = await connected(toolsOver(call));
     const answer = await client.callTool({ name: 'generate_video', arguments: { model: 'm', prompt: 'p' } });
     expect(answer).toMatchObject({
       structuredContent: { task_id: ID },

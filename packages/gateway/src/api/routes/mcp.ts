@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
-import type { CallApi } from '../../mcp/api.ts';
+import { type CallApi, retryAfterOf } from '../../mcp/api.ts';
 import { createMcpServer } from '../../mcp/server.ts';
 import { isLocalhost } from '../../net/allowList.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
@@ -28,11 +28,14 @@ export function mcpRoute(app: App, context: ApiContext): void {
       refuseOtherSites(request, settings);
       const { authorization = '' } = request.headers;
       const call = callOf(app, authorization);
-      const handler = createMcpHandler(() => createMcpServer(call, settings.version, stopping.signal), {
-        // Nothing here changes that a client could subscribe to.
-        maxSubscriptions: 0,
-        onerror: (err) => log.debug({ event: 'mcp.failed', err }, 'an MCP request failed'),
-      });
+      const handler = createMcpHandler(
+        ({ era }) => createMcpServer(call, settings.version, era, stopping.signal),
+        {
+          // Nothing here changes that a client could subscribe to.
+          maxSubscriptions: 0,
+          onerror: (err) => log.debug({ event: 'mcp.failed', err }, 'an MCP request failed'),
+        },
+      );
       const answer = await handler.fetch(webRequest(request, hangUpSignal(reply)), {
         parsedBody: request.body,
       });
@@ -60,7 +63,12 @@ const callOf =
       ...(body === undefined ? {} : { payload: body as object }),
       ...(signal ? { signal } : {}),
     });
-    return { status: statusCode, contentType: String(headers['content-type'] ?? ''), bytes: rawPayload };
+    return {
+      status: statusCode,
+      contentType: String(headers['content-type'] ?? ''),
+      retryAfter: retryAfterOf(headers['retry-after']),
+      bytes: rawPayload,
+    };
   };
 
 /** The body is given beside it, because it was read already. */

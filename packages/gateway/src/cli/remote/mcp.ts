@@ -1,6 +1,6 @@
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { request } from 'undici';
-import type { CallApi } from '../../mcp/api.ts';
+import { type CallApi, retryAfterOf } from '../../mcp/api.ts';
 import { createMcpServer } from '../../mcp/server.ts';
 import { VERSION } from '../../version.ts';
 import { connectionOf, type Given } from './connection.ts';
@@ -13,7 +13,7 @@ export async function mcpCommand(given: Given): Promise<void> {
   const { url, apiKey } = connectionOf(given, process.env);
   const ended = Promise.withResolvers<void>();
   process.stdin.once('close', ended.resolve);
-  const server = serveStdio(() => createMcpServer(callOf(url, apiKey), VERSION), {
+  const server = serveStdio(({ era }) => createMcpServer(callOf(url, apiKey), VERSION, era), {
     onerror: (error) => process.stderr.write(`${error.message}\n`),
   });
   await ended.promise;
@@ -37,6 +37,7 @@ const callOf =
     return {
       status: answer.statusCode,
       contentType: String(answer.headers['content-type'] ?? ''),
+      retryAfter: retryAfterOf(answer.headers['retry-after']),
       bytes: Buffer.from(await answer.body.arrayBuffer()),
     };
   };
