@@ -67,7 +67,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   app.decorateRequest('apiKey', undefined);
   addHooks(app, context);
 
-  await useOpenApi(app, settings);
+  await useOpenApi(app, context);
   const submit = createSubmission(context);
   submitRoute(app, context, submit);
   queryRoute(app, context);

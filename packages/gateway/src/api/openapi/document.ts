@@ -1,8 +1,9 @@
 import swagger, { type SwaggerTransformObject } from '@fastify/swagger';
 import reference from '@scalar/fastify-api-reference';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import type { ApiSettings, App } from '../context.ts';
+import type { ApiContext, App } from '../context.ts';
 import { NO_PARAMETERS } from '../filters.ts';
+import { preparedJson } from '../http/preparedJson.ts';
 import { describeAnswers, type Paths } from './responses.ts';
 
 const DESCRIPTION = `Every AI-video model behind one asynchronous task API: **submit**, **query**, **download**.
@@ -18,7 +19,8 @@ Every \`GET\` also answers \`HEAD\`, every path \`OPTIONS\` with \`Allow\`; any 
 Every error but those of \`/v1/videos\`, even for a request that is not valid HTTP, is the same object: the HTTP status, a \`reason\`, one sentence that says what to do and a \`request_id\`.`;
 
 /** Serves `/openapi.json` and the reference page at `/docs`, both generated from the schemas of the routes. */
-export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings): Promise<void> {
+export async function useOpenApi(app: App, { settings, clock }: ApiContext): Promise<void> {
+  const { publicUrl, version } = settings;
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -47,7 +49,10 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
     transform: jsonSchemaTransform,
     transformObject: describe,
   });
-  app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async () => app.swagger());
+  const sendDocument = preparedJson(() => app.swagger(), { clock, freshMs: Number.POSITIVE_INFINITY });
+  app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (request, reply) =>
+    sendDocument(request, reply),
+  );
   await app.register(reference, {
     routePrefix: '/docs',
     // The page must work without internet access, and its default fonts come from another host.

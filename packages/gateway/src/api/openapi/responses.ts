@@ -102,6 +102,7 @@ const HEADERS: Readonly<Record<string, Readonly<Record<string, Headers>>>> = {
     200: { ...RETRY, ...APPLIED, ETag: header('For `If-None-Match`') },
     304: { ETag: header('Unchanged') },
   },
+  listModels: { 200: { ETag: header('For `If-None-Match`') }, 304: { ETag: header('Unchanged') } },
   submitVideo: {
     200: {
       ...REPLAYED,
