@@ -23,6 +23,7 @@ const TASKS = {
   'bench:tracking': ['bench/tracking.ts'],
   'bench:polling': ['bench/polling.ts'],
   'bench:delivery': ['bench/delivery.ts'],
+  'bench:webhooks': ['bench/webhooks.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -52,6 +53,8 @@ const USAGES = {
     '[--tasks 100000] [--only log-normal,account] [--plots folder]     delay and polls beside the optimum, in virtual time',
   'bench:delivery':
     '[--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]     how long after the end of a task clients know of it, by the way they learn it',
+  'bench:webhooks':
+    '[--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]     taking due webhooks and listing them, with many stored',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

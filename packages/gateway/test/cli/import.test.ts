@@ -31,6 +31,8 @@ import { type Contents, fillFolder } from './folder.ts';
 
 /** Tables of the embedded store that nodes of a shared one do not need. */
 const LEFT_OUT = [
+  // Follows from the deliveries; PostgreSQL has none.
+  'webhook_lanes',
   // Messages between nodes; a new node finds out about failing accounts by itself.
   'account_shares',
   'account_state',

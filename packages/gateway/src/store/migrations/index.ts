@@ -15,6 +15,7 @@ import { up as findVersions } from './0013_find_versions.ts';
 import { up as webhooks } from './0014_webhooks.ts';
 import { up as eventsByProject } from './0015_events_by_project.ts';
 import { up as files } from './0016_files.ts';
+import { up as webhookLookups } from './0017_webhook_lookups.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -35,4 +36,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0014_webhooks': { up: webhooks },
   '0015_events_by_project': { up: (db) => eventsByProject(db, dialect) },
   '0016_files': { up: files },
+  '0017_webhook_lookups': { up: (db) => webhookLookups(db, dialect) },
 });

@@ -1,3 +1,4 @@
+import { deliveryList } from '../deliveryList.ts';
 import { jsonRows } from '../jsonRows.ts';
 import { CLAIMED, DELIVERY, ENDPOINT } from '../readRows.ts';
 import {
@@ -107,11 +108,6 @@ const SQL = named({
     update webhook_deliveries t set ${assign(DELIVERIES, 'g.')}
     from ${rowOf(1, DELIVERIES, 'g')} where t.id = g.id and t.leased_until = $2
     returning t.id`,
-  deliveries: `
-    select ${deliveries} from webhook_deliveries
-    where project_id = $1 and ($2::text is null or id < $2) and ($3::text is null or state = $3)
-      and ($4::text is null or endpoint_id = $4) and ($5::text is null or task_id = $5)
-    order by id desc limit $6`,
   delivery: `select ${deliveries} from webhook_deliveries where project_id = $1 and id = $2`,
   redeliver: `
     update webhook_deliveries set state = 'pending', tries = 0, next_at = $3, leased_until = null
@@ -206,11 +202,10 @@ function deliveriesIn(
     finishDelivery: async (delivery, outcome) =>
       (await run(SQL.finishDelivery, [jsonRows([finishedToRow(delivery, outcome)]), delivery.leasedUntil]))
         .length > 0,
-    deliveries: async ({ projectId, after, state, endpointId, taskId, limit }) =>
-      rows.all(
-        DELIVERY,
-        await read<DeliveryRow>(SQL.deliveries, [projectId, after, state, endpointId, taskId, limit]),
-      ),
+    async deliveries(query) {
+      const { text, values } = deliveryList(query);
+      return rows.all(DELIVERY, await read<DeliveryRow>({ text }, values));
+    },
     async delivery(projectId, id) {
       const [row] = await read<DeliveryRow>(SQL.delivery, [projectId, id]);
       return row && rows.one(DELIVERY, row);

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { deliveryList } from '../deliveryList.ts';
 import { CLAIMED, DELIVERY, ENDPOINT } from '../readRows.ts';
 import {
   assign,
@@ -128,10 +129,6 @@ function deliveriesIn({ rows, inGroup, onDelivery }: SqliteParts, db: Database):
   const put = db.prepare(`insert into webhook_deliveries (${names}) values (${listOf(DELIVERIES, '@')})`);
   const finish = db.prepare(`
     update webhook_deliveries set ${assign(DELIVERIES, '@')} where id = @id and leased_until = @lease`);
-  const list = db.prepare<object, DeliveryRow>(`
-    ${select} where project_id = @projectId and (@after is null or id < @after) and (@state is null or state = @state)
-      and (@endpointId is null or endpoint_id = @endpointId) and (@taskId is null or task_id = @taskId)
-    order by id desc limit @limit`);
   const one = db.prepare<[string, string], DeliveryRow>(`${select} where project_id = ? and id = ?`);
   const again = db.prepare<object, DeliveryRow>(`
     update webhook_deliveries set state = 'pending', tries = 0, next_at = @now, leased_until = null
@@ -147,8 +144,11 @@ function deliveriesIn({ rows, inGroup, onDelivery }: SqliteParts, db: Database):
       inGroup(
         () => finish.run({ ...finishedToRow(delivery, outcome), lease: delivery.leasedUntil }).changes === 1,
       ),
-    deliveries: async ({ after = null, state = null, endpointId = null, taskId = null, ...query }) =>
-      rows.all(DELIVERY, list.all({ ...query, after, state, endpointId, taskId })),
+    async deliveries(query) {
+      const { text, values } = deliveryList(query);
+      const numbered = Object.fromEntries(values.map((value, n) => [n + 1, value]));
+      return rows.all(DELIVERY, db.prepare<object, DeliveryRow>(text).all(numbered));
+    },
     async delivery(projectId, id) {
       const row = one.get(projectId, id);
       return row && rows.one(DELIVERY, row);
@@ -163,39 +163,38 @@ function deliveriesIn({ rows, inGroup, onDelivery }: SqliteParts, db: Database):
   };
 }
 
-/** Leases deliveries that are due. Returns their ids. */
+/** When a pending delivery may be taken: the expression of the index. */
+const DUE = 'max(next_at, coalesce(leased_until, 0))';
+
+/** Lanes of which something is due, the one that has waited longest first. See the migration `0017_webhook_lookups`. */
+export const DUE_LANES = 'select lane, project_id from webhook_lanes where due_at <= ? order by due_at';
+export const DUE_OF_LANE = `
+  select id from webhook_deliveries where lane = ? and state = 'pending' and ${DUE} <= ? order by ${DUE} limit ?`;
+
+/**
+ * Leases deliveries that are due. Returns their ids. Goes from lane to lane: one with many deliveries does not delay others. Costs as much as
+ * there is to take, and a row for each lane that is passed over because it or its project is full.
+ */
 function createClaim(db: Database): (claim: DeliveryClaim) => string[] {
-  // Jumps from one lane to the next: one with many deliveries does not delay others.
-  const lanes = db.prepare<[], { lane: string }>(`
-    with recursive lanes (lane) as (
-      select min(lane) from webhook_deliveries where state = 'pending'
-      union all
-      select (select min(lane) from webhook_deliveries where state = 'pending' and lane > lanes.lane) from lanes
-      where lanes.lane is not null
-    )
-    select lane from lanes where lane is not null`);
-  const due = db.prepare<object, { id: string; project_id: string; next_at: number }>(`
-    select id, project_id, next_at from webhook_deliveries
-    where state = 'pending' and lane = @lane and next_at <= @now and (leased_until is null or leased_until <= @now)
-    order by next_at limit @free`);
+  const lanes = db.prepare<[number], { lane: string; project_id: string }>(DUE_LANES);
+  const due = db.prepare<[string, number, number], string>(DUE_OF_LANE).pluck();
   const lease = db.prepare<object>(`
     update webhook_deliveries
     set leased_until = @until, url = coalesce((select url from webhook_endpoints p where p.id = endpoint_id), url)
     where id in (select value from json_each(@ids))`);
 
   return ({ now, leaseMs, limit, perLane, inLane, perProject, inProject }) => {
-    const taken = new Map<string, number>();
-    const ids = lanes
-      .all()
-      .flatMap(({ lane }) => due.all({ lane, now, free: inLane[lane] ?? perLane }))
-      .sort((a, b) => a.next_at - b.next_at)
-      .filter(({ project_id: project }) => {
-        const rank = (taken.get(project) ?? 0) + 1;
-        taken.set(project, rank);
-        return rank <= (inProject[project] ?? perProject);
-      })
-      .slice(0, limit)
-      .map(({ id }) => id);
+    const ids: string[] = [];
+    const leftOf = new Map<string, number>();
+    for (const { lane, project_id: project } of lanes.iterate(now)) {
+      if (ids.length >= limit) break;
+      const left = leftOf.get(project) ?? inProject[project] ?? perProject;
+      const free = Math.min(limit - ids.length, left, inLane[lane] ?? perLane);
+      if (free <= 0) continue;
+      const taken = due.all(lane, now, free);
+      leftOf.set(project, left - taken.length);
+      ids.push(...taken);
+    }
     if (ids.length > 0) lease.run({ ids: JSON.stringify(ids), until: now + leaseMs });
     return ids;
   };
