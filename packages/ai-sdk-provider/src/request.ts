@@ -1,7 +1,8 @@
-import type {
-  Experimental_VideoModelV4CallOptions as CallOptions,
-  Experimental_VideoModelV4File as File,
-  SharedV4Warning as Warning,
+import {
+  type Experimental_VideoModelV4CallOptions as CallOptions,
+  type Experimental_VideoModelV4File as File,
+  InvalidArgumentError,
+  type SharedV4Warning as Warning,
 } from '@ai-sdk/provider';
 import type { SubmitParams } from '@onetake/client';
 
@@ -44,6 +45,11 @@ export function requestOf(modelId: string, options: StartOptions): Request {
   };
   const given = Object.fromEntries(Object.entries(standard).filter(([, value]) => value !== undefined));
   const own = options.providerOptions[OPTIONS_KEY] ?? {};
+  if (own.model !== undefined && own.model !== modelId)
+    throw new InvalidArgumentError({
+      argument: `providerOptions.${OPTIONS_KEY}.model`,
+      message: `providerOptions.${OPTIONS_KEY}.model is not ${modelId}, the model of the call; name it there: onetake.video(…).`,
+    });
   for (const name of Object.keys(own).filter((key) => key in given))
     warnings.push({
       type: 'other',

@@ -159,6 +159,21 @@ it('references keep their type, and one whose type nobody says is guessed with a
   expect(error).toMatchObject({ name: 'AI_APICallError', statusCode: 400, isRetryable: false });
 });
 
+it('another model among the options is an error, because the call has one', async () => {
+  const start = (model: string) =>
+    startVideo({
+      model: onetake.video('onetake-preview'),
+      ...QUICK,
+      providerOptions: { onetake: { model } },
+    });
+  expect(await failed(start('sora-2'))).toMatchObject({
+    name: 'AI_InvalidArgumentError',
+    message: expect.stringContaining('providerOptions.onetake.model is not onetake-preview'),
+  });
+  expect(submits()).toHaveLength(0);
+  expect((await start('onetake-preview')).warnings).toEqual([]);
+});
+
 it('what does not reach the model is a warning', async () => {
   const { warnings } = await startVideo({
     model: onetake.video('onetake-preview'),

@@ -1,5 +1,5 @@
 import { type Download, type DownloadOptions, download } from './download.ts';
-import { OnetakeError } from './errors.ts';
+import { ConnectionError, OnetakeError } from './errors.ts';
 import { type EventOptions, watchEvents } from './events.ts';
 import { type Call, createHttp, type HttpOptions, isHeaderWord } from './http.ts';
 import { SYSTEM_TIMING } from './timing.ts';
@@ -93,7 +93,7 @@ export class Onetake {
         repeatable: true,
         signal,
       });
-      yield* body.data;
+      yield* listIn(body, 'tasks');
       if (!body.has_more || body.next_cursor === undefined) return;
       after = body.next_cursor;
     }
@@ -137,7 +137,7 @@ export class Onetake {
       repeatable: true,
       signal,
     });
-    return body.data;
+    return listIn(body, 'models');
   }
 
   async #ofTask<T>(taskId: string, call: Call): Promise<T> {
@@ -154,6 +154,13 @@ interface Page {
   readonly data: readonly Task[];
   readonly has_more: boolean;
   readonly next_cursor?: string;
+}
+
+/** The entries of a list. Other JSON is that of a proxy, or of a server with another API. */
+function listIn<T>(body: { readonly data: readonly T[] } | null, of: string): readonly T[] {
+  const data: unknown = body?.data;
+  if (Array.isArray(data)) return data;
+  throw new ConnectionError(`The answer is no list of ${of}; check baseUrl.`);
 }
 
 /** `randomUUID` is missing in pages that came by plain http. */

@@ -119,5 +119,14 @@ function unlessMissing(error: NodeJS.ErrnoException): undefined {
 /** Beside the file, so that it can be renamed. Named after the bytes, so that only the same are continued; alone if it cannot be checked for them. */
 function partOf(file: string, { sha256, etag }: Download): string {
   const name = sha256 !== undefined && etag !== undefined ? sha256 : crypto.randomUUID().replaceAll('-', '');
-  return join(dirname(file), `.${basename(file)}.${name.slice(0, 16)}.part`);
+  return join(dirname(file), `.${shortened(basename(file))}.${name.slice(0, 16)}.part`);
+}
+
+/** File systems take names of 255 bytes, and what is put around this one has 23. */
+const LONGEST_NAME = 255 - 23;
+
+function shortened(name: string): string {
+  const points = [...name];
+  while (Buffer.byteLength(points.join('')) > LONGEST_NAME) points.pop();
+  return points.join('');
 }

@@ -134,6 +134,17 @@ describe('a file', () => {
     expect(await readdir(path)).toEqual(['boat.mp4']);
   });
 
+  it('may have the longest name that a folder takes', async () => {
+    const video = await startVideoServer();
+    const path = await folder();
+    for (const name of ['a'.repeat(251), '映'.repeat(83)]) {
+      const file = join(path, `${name}.mp4`);
+      const { bytes } = await downloadToFile(connect(video.url), ID, file);
+      expect(bytes).toBe(video.bytes.length);
+    }
+    expect(await readdir(path)).toHaveLength(2);
+  });
+
   it('is right for each of two calls that write it at once', async () => {
     const video = await startVideoServer();
     const path = await folder();

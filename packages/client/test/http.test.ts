@@ -212,3 +212,18 @@ it.each([
 it('every error of the API is an ApiError', () => {
   expect(new RateLimitError(json(429, {}), '{}')).toBeInstanceOf(ApiError);
 });
+
+it.each([null, {}, [], { data: { id: 1 } }])('other JSON than a list is an error: %j', async (body) => {
+  const client = new Onetake({
+    baseUrl: 'https://video.example.com',
+    apiKey: 'sk-1',
+    fetch: async () => json(200, body),
+  });
+  for (const work of [client.models(), client.list().next()]) {
+    const error = await failed(work);
+    expect(error).toBeInstanceOf(ConnectionError);
+    expect(error).toMatchObject({
+      message: expect.stringMatching(/no list of (models|tasks); check baseUrl/),
+    });
+  }
+});

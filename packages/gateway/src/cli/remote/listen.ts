@@ -38,7 +38,10 @@ export async function listenCommand(wishes: Wishes): Promise<void> {
     const secret = given ?? (await client.webhookSecret({ signal }));
     const whose = given === undefined ? 'the secret of the project, ' : '';
     process.stderr.write(`Forwarding to ${forward}, signed with ${whose}${secret}\n`);
-    const onReady = () => void process.stderr.write('Listening. Press Ctrl-C to stop.\n');
+    const onReady = () =>
+      void process.stderr.write(
+        'Listening. Each event is sent once, also if that fails. Press Ctrl-C to stop.\n',
+      );
     const onReset = (message: string) => void process.stderr.write(`Events were missed. ${message}\n`);
     for await (const event of client.events({ ...filters, signal, onReady, onReset })) {
       const outcome = await sent(event, forward, secret, signal);
@@ -83,6 +86,6 @@ async function sent(event: TaskEvent, to: URL, secret: string, signal: AbortSign
   } catch (error) {
     signal.throwIfAborted();
     const isLate = error instanceof Error && error.name === 'TimeoutError';
-    return `failed: ${isLate ? `no answer within ${TIMEOUT_MS / 1000} s` : (errorCodes(error)[0] ?? String(error))}`;
+    return `failed, and is not sent again: ${isLate ? `no answer within ${TIMEOUT_MS / 1000} s` : (errorCodes(error)[0] ?? String(error))}`;
   }
 }

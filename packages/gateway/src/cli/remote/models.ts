@@ -33,7 +33,8 @@ export async function modelsCommand(id: string | undefined, { all, json, ...give
   });
 }
 
-function modelOf(id: string, models: readonly Model[]): Model {
+/** A model by its id or an alias. Throws if there is none, and says what was probably meant. */
+export function modelOf(id: string, models: readonly Model[]): Model {
   const found = models.find((model) => model.id === id || model.aliases.includes(id));
   if (found) return found;
   const [guess] = nearest(

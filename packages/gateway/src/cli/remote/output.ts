@@ -107,3 +107,17 @@ function shownOf(name: string, value: unknown): string {
 
 /** `seconds`: Unix time. */
 export const timeOf = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000', '');
+
+/** Columns of a row, in lines that fit the terminal: those after the first are indented. A program that reads it gets one line. */
+export function folded(
+  columns: readonly string[],
+  { isTTY, columns: width }: { readonly isTTY?: boolean; readonly columns?: number },
+): string {
+  const lines: string[] = [];
+  for (const column of columns) {
+    const longer = lines.length === 0 ? column : `${lines.at(-1)}  ${column}`;
+    if (lines.length > 0 && isTTY && width && longer.trimEnd().length > width) lines.push(`  ${column}`);
+    else lines.splice(-1, 1, longer);
+  }
+  return lines.map((line) => line.trimEnd()).join('\n');
+}

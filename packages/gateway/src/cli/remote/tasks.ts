@@ -4,7 +4,8 @@ import { catchInterruption } from '../interruption.ts';
 import { usageError } from '../usage.ts';
 import { connectionOf, type Given, openClient } from './connection.ts';
 import { reporting } from './failure.ts';
-import { checkOutput, described, printJson, STDOUT, save, timeOf } from './output.ts';
+import { modelOf } from './models.ts';
+import { checkOutput, described, folded, printJson, STDOUT, save, timeOf } from './output.ts';
 import { pairOf } from './request.ts';
 
 type Shown = Given & { readonly json?: true | undefined };
@@ -79,20 +80,27 @@ export async function listCommand(wishes: ListWishes): Promise<void> {
   };
   await calling(given, async (client, signal) => {
     const tasks: Task[] = [];
-    let remaining = most;
     for await (const task of client.list(params, { signal })) {
-      if (json) tasks.push(task);
-      else process.stdout.write(`${rowOf(task)}\n`);
-      if (--remaining === 0) break;
+      tasks.push(task);
+      if (!json) process.stdout.write(`${rowOf(task)}\n`);
+      if (tasks.length === most) break;
     }
+    // Whoever mistyped a model must not believe that it has no tasks.
+    if (tasks.length === 0 && model !== undefined) modelOf(model, await client.models({ signal }));
     if (json) printJson(tasks);
+    else if (tasks.length === 0) process.stderr.write(`${emptyBecause(params)}\n`);
   });
 }
+
+const emptyBecause = ({ status, model, metadata = {} }: ListParams): string =>
+  status === undefined && model === undefined && Object.keys(metadata).length === 0
+    ? 'The project has no tasks yet.'
+    : 'No task matches.';
 
 function rowOf(task: Task): string {
   const { task_id: id, status, created_at: at, model, error } = task;
   const what = status === 'succeeded' ? videoOf(task) : (error?.reason ?? task.waiting_for ?? '');
-  return [id, timeOf(at), status.padEnd(11), model, what].join('  ').trimEnd();
+  return folded([id, timeOf(at), status.padEnd(11), model, what], process.stdout);
 }
 
 function printTask(task: Task, json: true | undefined): void {

@@ -27,6 +27,7 @@ export async function generateCommand(prompt: string, wishes: GenerateWishes): P
   const params = await requestOf(prompt, wishes);
   const client = openClient(connectionOf(wishes, process.env));
   if (output !== undefined) await checkOutput(output);
+  const file = output ?? freeFile(params.prompt);
 
   const { signal } = catchInterruption();
   let next: string | undefined;
@@ -34,15 +35,14 @@ export async function generateCommand(prompt: string, wishes: GenerateWishes): P
     async () => {
       const submitted = await client.submit(params, { signal, idempotencyKey });
       const id = submitted.task_id;
-      next = waitLater(id, wishes);
+      next = waitLater(id, wishes, file);
       for (const note of submitted.notes ?? []) process.stderr.write(`Note: ${note}\n`);
       if (detach) {
         if (json) printJson(submitted);
         else process.stdout.write(`${id}\n`);
-        process.stderr.write(`${waitLater(id, wishes)}\n`);
+        process.stderr.write(`${next}\n`);
         return;
       }
-      const file = output ?? freeFile(params.prompt);
       const onMade = () => {
         next = saveLater(id, wishes, file);
       };
@@ -70,7 +70,7 @@ export async function waitCommand(id: string, wishes: WaitWishes): Promise<void>
     async () => {
       // Fails at once if there is no such gateway or task. The wait itself bears an outage of minutes.
       const known = await client.get(id, { signal });
-      next = waitLater(id, wishes);
+      next = waitLater(id, wishes, file);
       const onMade = () => {
         next = file === undefined ? undefined : saveLater(id, wishes, file);
       };
@@ -89,8 +89,9 @@ function checkedWait({ output, timeout, json }: WaitWishes): number | undefined 
   return seconds * 1000;
 }
 
-const waitLater = (id: string, wishes: WaitWishes): string =>
-  `The task goes on. Wait for it with:\n  ${commandFor('wait', id, wishes, wishes.output ?? 'video.mp4')}\n` +
+/** `file`: where the video was to be saved. */
+const waitLater = (id: string, wishes: WaitWishes, file: string | undefined): string =>
+  `The task goes on. Wait for it with:\n  ${commandFor('wait', id, wishes, file)}\n` +
   `Stop it with:\n  ${commandFor('cancel', id, wishes)}`;
 
 const saveLater = (id: string, wishes: WaitWishes, file: string): string =>

@@ -66,6 +66,11 @@ describe('what is wrong with the connection is said, with what to do', () => {
       code: 1,
       stderr: expect.stringMatching(/^The answer is not JSON; /),
     });
+    const other = await serve((_request, response) => void response.end('{"ok":true}'));
+    expect(await run('list', '--url', other.origin)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The answer is no list of tasks; check baseUrl/),
+    });
     expect(await run('list', '--url', 'video.example.com')).toMatchObject({ code: 2 });
   });
 });
@@ -79,6 +84,13 @@ describe('onetake login', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect((await stat(join(cwd, '.config/onetake'))).mode & 0o777).toBe(0o700);
     expect(await run('list', '--json')).toMatchObject({ code: 0, stdout: '[]\n' });
+    expect(await run('list')).toEqual({ code: 0, stdout: '', stderr: 'The project has no tasks yet.\n' });
+    expect(await run('list', '-m', 'onetake-preview')).toMatchObject({ stderr: 'No task matches.\n' });
+    expect(await run('list', '-m', 'onetake-preveiw')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/There is no model "onetake-preveiw"; did you mean onetake-preview\?/),
+    });
     expect((await run('models')).stdout).toMatch(/^onetake-preview {2}.*free\n/);
     expect((await run('models', 'onetake-preveiw')).stderr).toMatch(/did you mean onetake-preview\?/);
 

@@ -178,7 +178,7 @@ describe('a task that goes on without the command', () => {
     expect(await run('download', id)).toMatchObject({ code: 2, stdout: '' });
     const late = await run('wait', id, '--timeout', '0.5');
     expect(late).toMatchObject({ code: 4, stdout: '' });
-    expect(late.stderr).toContain(`onetake wait ${id}`);
+    expect(late.stderr).toContain(`onetake wait ${id}\n`);
     const resumed = begin(['wait', id, '-o', 'boat.mp4']);
     await resumed.says(/in_progress/);
     world.finish();
