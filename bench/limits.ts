@@ -2,6 +2,7 @@ import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { stream } from '../chaos/shared/random.ts';
 import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
 import { createProvider } from './limits/provider.ts';
+import { createWaits, type Waits } from './limits/waits.ts';
 import { type BenchAccount, createLimitsWorld, type LimitsNode, type LimitsWorld } from './limits/world.ts';
 
 /**
@@ -101,8 +102,7 @@ async function run(): Promise<void> {
     submitted.set(account, (submitted.get(account) ?? 0) + tasks);
     return node.submit(account.id, tasks, key);
   };
-  const since = new Map<string, number>(nodes.map(({ name }) => [name, 0]));
-  const until = new Map<string, number>();
+  const waits = createWaits([PLACES, STARTS, POLLS], now, WARM_UP_MS);
   const lone = new Map<string, { readonly account: BenchAccount; readonly at: number }>();
   let loneAt = WARM_UP_MS;
   let before: ReadonlyMap<string, number> = new Map();
@@ -119,12 +119,10 @@ async function run(): Promise<void> {
     const [next] = events;
     if (next && now() >= next[0] * DURATION_MS) {
       events.shift();
-      const names = new Set(nodes.map(({ name }) => name));
       await next[2](nodes);
-      for (const { name } of nodes) if (!names.delete(name)) since.set(name, now());
-      for (const name of names) until.set(name, now());
       console.log(`${(now() / 60_000).toFixed(1)} min: ${next[1]}`);
     }
+    waits.look(nodes);
     await topUp(nodes.slice(0, -1));
     if (now() >= WARM_UP_MS && before.size === 0) before = new Map(world.statements);
     const last = nodes.at(-1);
@@ -133,18 +131,17 @@ async function run(): Promise<void> {
     for (const one of [IDLE, STARTS])
       for (const id of await submit(last, one, 1, 'lone')) lone.set(id, { account: one, at: now() });
   });
-  report({ since, until, lone, before, nodes });
+  report({ waits, lone, before, nodes });
 }
 
 interface Measured {
-  readonly since: ReadonlyMap<string, number>;
-  readonly until: ReadonlyMap<string, number>;
+  readonly waits: Waits;
   readonly lone: ReadonlyMap<string, { readonly account: BenchAccount; readonly at: number }>;
   readonly before: ReadonlyMap<string, number>;
   readonly nodes: readonly LimitsNode[];
 }
 
-function report({ since, until, lone, before, nodes }: Measured): void {
+function report({ waits, lone, before, nodes }: Measured): void {
   const figures: Record<string, string> = {};
   const seconds = (DURATION_MS - WARM_UP_MS) / 1000;
   /** Calls that a clock which goes ahead allows, at most a burst of ten, are not counted. */
@@ -162,16 +159,22 @@ function report({ since, until, lone, before, nodes }: Measured): void {
   figures['polls: most in a second, with a burst of 10'] = String(
     mostWithin(POLLS.provider.seen.polls, 1000),
   );
-  for (const { id, provider } of [PLACES, STARTS, POLLS])
-    figures[`${id}: longest time without a start at a node with waiting tasks`] =
-      `${(longestGap(provider.seen.starts, since, until, nodes.at(-1)?.name) / 1000).toFixed(1)} s`;
+  // A node waits for two turns of all nodes at most: so long at a rate, and so many places that others take.
+  const turns = 2 * nodes.length;
+  figures[`starts: longest wait of a node with waiting tasks, at most ${turns + 2} s`] =
+    `${(waits.longest(STARTS.id).ms / 1000).toFixed(1)} s`;
+  for (const { id } of [PLACES, POLLS]) {
+    const { ms, others } = waits.longest(id);
+    figures[`${id}: most starts elsewhere while a node had waiting tasks, about ${turns}`] = String(others);
+    figures[`${id}: longest wait of a node with waiting tasks`] = `${(ms / 1000).toFixed(1)} s`;
+  }
   for (const one of [IDLE, STARTS]) {
-    const waits = one.provider.seen.starts.flatMap(({ taskId, at }) => {
+    const delays = one.provider.seen.starts.flatMap(({ taskId, at }) => {
       const submitted = lone.get(taskId);
       return submitted?.account === one ? [at - submitted.at] : [];
     });
     figures[`${one.id}: longest wait of a lone task at an idle node`] =
-      `${(Math.max(...waits) / 1000).toFixed(2)} s`;
+      `${(Math.max(...delays) / 1000).toFixed(2)} s`;
   }
   for (const [name, count] of world.statements)
     figures[`${name}: calls a second and node`] = (
@@ -191,21 +194,4 @@ function mostWithin(times: readonly number[], ms: number): number {
     most = Math.max(most, last - first + 1);
   }
   return most;
-}
-
-/** The longest time that a node which always had waiting tasks started none. */
-function longestGap(
-  starts: readonly { readonly at: number; readonly node: string }[],
-  since: ReadonlyMap<string, number>,
-  until: ReadonlyMap<string, number>,
-  lone: string | undefined,
-): number {
-  let longest = 0;
-  for (const [name, joined] of since) {
-    if (name === lone) continue;
-    const own = starts.flatMap(({ at, node }) => (node === name ? [at] : []));
-    const times = [Math.max(joined, 0), ...own, until.get(name) ?? DURATION_MS];
-    for (const [n, at] of times.entries()) longest = Math.max(longest, at - (times[n - 1] ?? at));
-  }
-  return longest;
 }

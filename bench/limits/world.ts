@@ -34,6 +34,8 @@ export interface LimitsNode {
   readonly name: string;
   /** Tasks of different keys take turns. */
   submit(account: string, tasks: number, key?: string): Promise<readonly string[]>;
+  /** How many of its tasks wait for the account. */
+  waiting(account: string): number;
   /** Ends it as `kill -9` does. */
   kill(): Promise<void>;
 }
@@ -45,6 +47,9 @@ export interface BenchAccount {
   readonly provider: BenchProvider;
 }
 
+type AccountDemand = Parameters<NonNullable<EngineParts['limits']>['open']>[1];
+type Cluster = EngineParts['cluster'];
+
 const START_MS = Date.UTC(2026, 0, 1);
 /** How far the clock of each node is ahead of that of the node before. Milliseconds. */
 const SKEW_MS = 7654;
@@ -52,6 +57,33 @@ const SKEW_MS = 7654;
 const STEP_MS = 1000;
 /** Real time that a node may be silent: virtual time takes as long as the machine needs. Milliseconds. */
 const PATIENCE_MS = 600_000;
+const SETTINGS: EngineParts['settings'] = {
+  taskDeadlineMs: 86_400_000,
+  maxAttempts: 10,
+  resubmitUnknown: false,
+  callTimeoutMs: 60_000,
+  downloadConcurrency: 64,
+  retentionMs: 86_400_000,
+  eventRetentionMs: 86_400_000,
+  scrubIntervalMs: 0,
+  downloadPatienceMs: 86_400_000,
+};
+/** Calls after which no message is sent to other nodes. */
+const SILENT = new Set([
+  'adopt',
+  'estimates',
+  'expiredSince',
+  'loads',
+  'media',
+  'oldNodes',
+  'owned',
+  'places',
+  'putMedia',
+  'reserve',
+  'task',
+  'tasks',
+  'troubles',
+]);
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the time, and the calls under way of all nodes
 export async function createLimitsWorld(
@@ -73,8 +105,14 @@ export async function createLimitsWorld(
   const log = createLog('silent');
   const listening = new Set<() => Promise<unknown>>();
   let underWay = 0;
+  /** Resolves when no call is under way. */
+  let answered = Promise.withResolvers<void>();
   let calls = 0;
+  /** How many times the connections of all nodes must answer until no message is under way. */
+  let roundsDue = 0;
   let jumpedMs = 0;
+  let clockAt = START_MS;
+  let clockSet: Promise<unknown> = Promise.resolve();
   let nodes = 0;
   let number = 0;
 
@@ -84,29 +122,53 @@ export async function createLimitsWorld(
       get(target, name) {
         const method = Reflect.get(target, name);
         if (typeof method !== 'function' || name === 'onPlaces' || name === 'onExternalChange') return method;
-        return (...given: unknown[]) => {
+        const tells = !SILENT.has(String(name));
+        const call = async (given: unknown[]) => {
+          try {
+            if (count) await setClock();
+            return await method.apply(target, given);
+          } finally {
+            underWay -= 1;
+            if (underWay === 0) answered.resolve();
+            if (tells) roundsDue = Math.max(roundsDue, 1);
+          }
+        };
+        return async (...given: unknown[]) => {
           if (isDead()) return new Promise(() => undefined);
           if (count) statements.set(String(name), (statements.get(String(name)) ?? 0) + 1);
+          if (underWay === 0) answered = Promise.withResolvers();
           underWay += 1;
           calls += 1;
-          const done = Promise.resolve(method.apply(target, given)).finally(() => {
-            underWay -= 1;
-          });
-          return done.then((value) => (isDead() ? new Promise(() => undefined) : value));
+          const value = await call(given);
+          return isDead() ? new Promise(() => undefined) : value;
         };
       },
     });
+  }
+
+  /** The clock of the database is set when it is to be read: at most moments nobody reads it. */
+  function setClock(): Promise<unknown> {
+    const at = START_MS + time.now() + jumpedMs;
+    if (at !== clockAt) clockSet = client.query('update bench_clock set now = $1', [at]);
+    clockAt = at;
+    return clockSet;
   }
 
   /** Resolves when nothing happens any more without the time moving. */
   async function settle(): Promise<void> {
     for (let quiet = 0; quiet < 2; quiet++) {
       const before = calls;
-      for (let turns = 0; turns < 4 || underWay > 0; turns++) await new Promise(setImmediate);
-      if (calls === before) continue;
-      // The messages of what was committed have arrived with the answers to this.
-      await Promise.all([...listening].map((round) => round()));
-      quiet = -1;
+      for (let turns = 0; turns < 4; turns++) {
+        await new Promise(setImmediate);
+        // Turns without end would take the processor from the database.
+        if (underWay > 0) await answered.promise;
+      }
+      for (; roundsDue > 0; roundsDue--) {
+        // The messages of what was sent before have arrived with the answers to this.
+        await Promise.all([...listening].map((round) => round()));
+        quiet = -1;
+      }
+      if (calls !== before) quiet = -1;
     }
   }
 
@@ -133,6 +195,17 @@ export async function createLimitsWorld(
       timings: { leaseMs: PATIENCE_MS, serverMs: 2 * PATIENCE_MS, openMs: PATIENCE_MS },
     });
     node = cluster.node;
+    const telling: Cluster = {
+      ...cluster,
+      get node() {
+        return cluster.node;
+      },
+      broadcast(message) {
+        // It is sent by the node's own connection, and arrives with the next answers of the others.
+        roundsDue = 2;
+        cluster.broadcast(message);
+      },
+    };
     const round = () => cluster.members();
     listening.add(round);
     const trackedStore = tracked(store, () => dead);
@@ -141,19 +214,27 @@ export async function createLimitsWorld(
     const limits = createSharedLimits({
       store: trackedStore,
       shared,
-      cluster,
+      cluster: telling,
       clock,
       timers,
       log,
       after: timers.after,
+      random,
     });
+    const demands = new Map<string, AccountDemand>();
     const engine = createEngine({
       store: trackedStore,
-      cluster,
+      cluster: telling,
       feed: createFeed(),
       timers,
       clock,
-      limits,
+      limits: {
+        ...limits,
+        open(account, demand) {
+          demands.set(account.id, demand);
+          return limits.open(account, demand);
+        },
+      },
       log,
       storage: nullStorage(file),
       inspector: nullInspector,
@@ -183,17 +264,7 @@ export async function createLimitsWorld(
         rate: ({ account }) => pollRate(account),
         account: () => ({ reliability: { current: () => 0 }, price: () => 0 }),
       },
-      settings: {
-        taskDeadlineMs: 86_400_000,
-        maxAttempts: 10,
-        resubmitUnknown: false,
-        callTimeoutMs: 60_000,
-        downloadConcurrency: 64,
-        retentionMs: 86_400_000,
-        eventRetentionMs: 86_400_000,
-        scrubIntervalMs: 0,
-        downloadPatienceMs: 86_400_000,
-      },
+      settings: SETTINGS,
     });
     await engine.start();
     const end = async () => {
@@ -214,6 +285,10 @@ export async function createLimitsWorld(
         );
         return submitted.map(({ task }) => task.id);
       },
+      waiting: (account) =>
+        demands
+          .get(account)?.()
+          .reduce((sum, { waiting }) => sum + waiting, 0) ?? 0,
       kill: end,
     };
   }
@@ -230,7 +305,6 @@ export async function createLimitsWorld(
       let second = time.now();
       while (time.now() < until) {
         const to = Math.min(until, second + STEP_MS, Math.max(time.nextAt(), time.now() + 1));
-        await client.query('update bench_clock set now = $1', [START_MS + to + jumpedMs]);
         time.moveTo(to);
         await settle();
         if (to < second + STEP_MS) continue;

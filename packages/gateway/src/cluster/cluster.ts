@@ -35,6 +35,8 @@ export type Message =
       readonly waitMs: number;
       readonly reason?: string | undefined;
     }
+  /** A task of the sender has waited too long for a place of this account: the next one that becomes free is left to it. */
+  | { readonly kind: 'waits'; readonly account: string }
   /** The operator wants a blocked account to be tried again. */
   | { readonly kind: 'retry'; readonly account: string }
   /** A webhook call said that a job of this account may have changed. */

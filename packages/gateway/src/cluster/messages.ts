@@ -35,6 +35,7 @@ const Payload = z.discriminatedUnion('kind', [
     waitMs: z.number().nonnegative(),
     reason: z.string().optional(),
   }),
+  z.object({ kind: z.literal('waits'), account: Id }),
   z.object({ kind: z.literal('retry'), account: Id }),
   z.object({ kind: z.literal('hint'), account: Id, upstreamId: z.string() }),
 ]);

@@ -19,6 +19,12 @@ export interface SharedEntry {
   readonly intending: Set<string>;
   /** A task found no place; the listeners are called once one may be free. */
   wantsPlace: boolean;
+  /** How many places are free that this node was told of and has not tried to take. */
+  free: number;
+  /** How many places other nodes took for which tasks of this node waited, since it took one. */
+  missed: number;
+  /** Another node has waited too long: the next free place is left to it. */
+  isClaimed: boolean;
   /** When this node may try for the place that was freed last. */
   tryFrom: Moment;
   /** The latest revision of the account's trouble that this node knows. */
@@ -36,6 +42,10 @@ export interface Places {
   learn(account: string, placesUsed: number): void;
   /** A task waits for a place of the account. */
   wantPlace(entry: SharedEntry): void;
+  /** A task of this node has taken a place, or found that others had taken the last one. */
+  tried(entry: SharedEntry, took: boolean): void;
+  /** Another node has waited too long for a place of the account. */
+  leaveNext(account: string): void;
   /** A reservation of this node has ended: calls the listeners if a place may be free. */
   announceIfFree(entry: SharedEntry): void;
   /** Reads the places under a new lease, and what `also` reads. Retried until it succeeds; resolves after the first try. */
@@ -50,22 +60,30 @@ export interface Places {
 
 interface PlacesParts {
   readonly shared: Pick<SharedLimitStore, 'places'>;
-  readonly cluster: Pick<Cluster, 'hasLease'>;
+  readonly cluster: Pick<Cluster, 'hasLease' | 'broadcast'>;
   readonly timers: Timers;
   readonly after: Timers['after'];
   readonly random: () => number;
   readonly log: Pick<Log, 'warn'>;
   readonly entries: ReadonlyMap<string, SharedEntry>;
+  /** This node's fair part of the places that become free: 0 … 1. */
+  readonly part: () => number;
   readonly upkeep: Upkeep;
 }
 
 /** A freed place is tried for at a random time within this, so that the node that freed it does not always get it. Milliseconds. */
 const SPREAD_MS = 30;
+/** How long the next free place is left to a node that has waited too long: more than it needs to take it. Milliseconds. */
+const LEAVE_MS = 100;
 /** How often a node reads the number of free places again while tasks wait for one: the message about it may be lost. Milliseconds. */
 const LOOK_MS = 1000;
 /** Delay after a failed `load`. Milliseconds. */
 const RETRY_MS = 500;
 
+/**
+ * Which of the waiting nodes takes a free place is left to chance for one turn: until as many places were free as there are nodes. Then
+ * a node that took none claims the next one, which those that are not overdue leave to it. So it misses two turns at most.
+ */
 export function createPlaces(parts: PlacesParts): Places {
   const { shared, cluster, timers, after, random, log, entries, upkeep } = parts;
   /** Counts leases: what was read under an earlier one is ignored. */
@@ -80,11 +98,17 @@ export function createPlaces(parts: PlacesParts): Places {
     for (const listener of entry.changeListeners) listener();
   }
 
+  /** Whether every node could have taken a place since this one did. */
+  const isOverdue = ({ missed }: SharedEntry) => missed * parts.part() >= 1;
+
   function announceIfFree(entry: SharedEntry): void {
     const { account, placesUsed, intending, wantsPlace } = entry;
-    if (!wantsPlace || placesUsed + intending.size >= account.limits.inFlight) return;
+    const free = account.limits.inFlight - placesUsed - intending.size;
+    if (!wantsPlace || free <= 0) return;
     entry.wantsPlace = false;
-    const ms = random() * SPREAD_MS;
+    entry.free = free;
+    const ms = random() * SPREAD_MS + (entry.isClaimed && !isOverdue(entry) ? LEAVE_MS : 0);
+    entry.isClaimed = false;
     entry.tryFrom = later(timers.monotonic(), ms);
     after(ms, () => announce(entry));
   }
@@ -155,8 +179,19 @@ export function createPlaces(parts: PlacesParts): Places {
     isKnown: () => known && cluster.hasLease() && upkeep.everyNodeCounts(),
     learn,
     wantPlace(entry) {
-      entry.wantsPlace = true;
       lookLater();
+      if (entry.wantsPlace) return;
+      entry.wantsPlace = true;
+      entry.missed += Math.max(0, entry.free);
+      entry.free = 0;
+      if (isOverdue(entry)) cluster.broadcast({ kind: 'waits', account: entry.account.id });
+    },
+    tried(entry, took) {
+      entry.missed = took ? 0 : entry.missed + 1;
+    },
+    leaveNext(account) {
+      const entry = entries.get(account);
+      if (entry) entry.isClaimed = true;
     },
     announceIfFree,
     load,

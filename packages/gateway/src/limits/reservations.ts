@@ -44,6 +44,8 @@ const LEAST_MS = 10;
  * together; a call waits for this at most. Milliseconds.
  */
 const APART_MS = 10;
+/** The least time in which each node should have its turn, however fast the rate is. Milliseconds. */
+const TURN_MS = 250;
 /** Most permits of one kind in a request. */
 const MOST = 1000;
 
@@ -64,11 +66,16 @@ interface RateState {
   requested: number;
   /** The last answer brought less than was asked for, or there was none. */
   isShort: boolean;
+  /** Since when calls have waited without a grant; undefined if none waits. */
+  waitsSince: Moment | undefined;
 }
 
 /**
  * One request at a time for all accounts and kinds, and none without demand. While demand goes on, more permits are asked for before the
  * last ones are due.
+ *
+ * Which of the waiting nodes gets a permit is left to chance for one turn: as long as it takes until each node could have had one. Then
+ * a node that had none reserves the next one ahead, so it waits for two turns and two permits at most.
  */
 export function createReservations(parts: ReservationParts): Reservations {
   const { store, timers, after, log, random, hasLease, part, onAnswer } = parts;
@@ -114,7 +121,8 @@ export function createReservations(parts: ReservationParts): Reservations {
       // To tell the demand may cost more than the rest.
       const wanted = ms > 0 ? 0 : neededBy(state);
       if (ms > 0) soonest = Math.min(soonest, ms);
-      if (wanted > 0) requests.push(requestOf(state, wanted));
+      else if (wanted > 0) requests.push(requestOf(state, wanted, part(), now()));
+      else state.waitsSince = undefined;
     }
     if (requests.length > 0) {
       const request = ask(requests).finally(() => {
@@ -124,13 +132,6 @@ export function createReservations(parts: ReservationParts): Reservations {
       });
       underWay = request;
     } else if (soonest < Number.POSITIVE_INFINITY) cancelWake = after(soonest, tick);
-  }
-
-  function requestOf(state: RateState, wanted: number): PermitRequest {
-    const { account, kind, rate } = state;
-    state.unmet = 0;
-    state.requested = wanted;
-    return { account, kind, wanted, intervalMs: 1000 / rate.perSecond, burst: rate.burst, part: part() };
   }
 
   async function ask(requests: readonly PermitRequest[]): Promise<void> {
@@ -192,7 +193,7 @@ export function createReservations(parts: ReservationParts): Reservations {
       leaseNumber += 1;
       cancelWake?.();
       for (const state of states.values()) {
-        Object.assign(state, { due: [], againAt: LONG_AGO });
+        Object.assign(state, { due: [], againAt: LONG_AGO, waitsSince: undefined });
         announce(state);
       }
       // A request of the earlier lease may not be answered for long.
@@ -207,12 +208,23 @@ export function createReservations(parts: ReservationParts): Reservations {
   };
 }
 
+function requestOf(state: RateState, wanted: number, part: number, now: Moment): PermitRequest {
+  const { account, kind, rate } = state;
+  state.unmet = 0;
+  state.requested = wanted;
+  const intervalMs = 1000 / rate.perSecond;
+  const overdueFrom = later(state.waitsSince ?? now, Math.max(TURN_MS, intervalMs / part));
+  return { account, kind, wanted, intervalMs, burst: rate.burst, part, overdue: overdueFrom <= now };
+}
+
 /** Takes over what was granted. `at`: when the answer arrived. The delays in it are counted from then, so that no call is too early. */
 function addGrant(state: RateState, grant: PermitGrant, at: Moment, random: () => number): void {
   const { granted, firstMs, intervalMs, againMs } = grant;
   for (let n = 0; n < granted; n++) state.due.push(later(at, Math.max(0, firstMs + n * intervalMs)));
   const lastMs = granted === 0 ? LEAST_MS : firstMs + (granted - 1) * intervalMs;
   state.isShort = granted < state.requested;
+  if (granted > 0 || !state.isShort) state.waitsSince = undefined;
+  if (state.isShort) state.waitsSince ??= at;
   state.againAt = state.isShort
     ? // Not before some of the permits are due, so that a request brings several.
       later(at, Math.max(againMs, lastMs * (0.25 + random() / 4)) + random() * SPREAD_MS)
@@ -230,6 +242,7 @@ const newRateState = (account: string, kind: string, rate: Rate, wanted: () => n
   unmet: 0,
   requested: 0,
   isShort: false,
+  waitsSince: undefined,
 });
 
 const nameOf = (account: string, kind: string): string => `${account} ${kind}`;

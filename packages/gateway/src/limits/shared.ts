@@ -40,7 +40,7 @@ export function createSharedLimits(parts: SharedParts): Limits {
   const members = createMembers(parts);
   const reports = createReports(parts);
   const upkeep = createUpkeep(parts);
-  const places = createPlaces({ ...parts, entries, upkeep, random, after });
+  const places = createPlaces({ ...parts, entries, part: members.part, upkeep, random, after });
   const reservations = createReservations({
     ...parts,
     store: parts.shared,
@@ -85,6 +85,7 @@ export function createSharedLimits(parts: SharedParts): Limits {
     cluster.onMessage((message) => {
       if (message.kind === 'moved')
         for (const [id, inFlight] of message.places ?? []) places.learn(id, inFlight);
+      if (message.kind === 'waits') places.leaveNext(message.account);
       const entry = message.kind === 'account' ? entries.get(message.account) : undefined;
       if (entry && message.kind === 'account') announceTrouble(entry, message);
     }),
@@ -104,6 +105,9 @@ export function createSharedLimits(parts: SharedParts): Limits {
         placesUsed: 0,
         intending: new Set(),
         wantsPlace: false,
+        free: 0,
+        missed: 0,
+        isClaimed: false,
         tryFrom: LONG_AGO,
         revision: 0,
         answers: 0,
@@ -146,11 +150,15 @@ function sharedAccount(
       places.wantPlace(entry);
       return undefined;
     },
-    beginIntent: (taskId) => void entry.intending.add(taskId),
+    beginIntent(taskId) {
+      entry.intending.add(taskId);
+      entry.free -= 1;
+    },
     async intend(move) {
       const { answers } = entry;
       const most = limit();
       const outcome = await store.intend(move, most);
+      if (outcome !== 'lost') places.tried(entry, outcome === 'written');
       if (outcome === 'no_place' && entry.answers === answers) places.learn(id, most);
       entry.intending.delete(move.task.id);
       // Until now the task was counted twice, and the same statement may have freed places.

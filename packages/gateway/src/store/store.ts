@@ -321,6 +321,8 @@ export interface PermitRequest {
   readonly burst: number;
   /** How much of a horizon this node gets at a time while nodes want more than there is: 0 … 1. */
   readonly part: number;
+  /** This node has waited longer than its turn should take. It may reserve the next permit before it is due, and so before other nodes. */
+  readonly overdue: boolean;
 }
 
 export interface PermitGrant {

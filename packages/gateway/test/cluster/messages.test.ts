@@ -34,6 +34,7 @@ const kinds: Record<Message['kind'], fc.Arbitrary<Message>> = {
     },
     { requiredKeys: ['kind', 'account', 'failures', 'waitMs'] },
   ),
+  waits: fc.record({ kind: fc.constant('waits'), account: id }),
   retry: fc.record({ kind: fc.constant('retry'), account: id }),
   leaving: fc.record({ kind: fc.constant('leaving') }),
   hint: fc.record({ kind: fc.constant('hint'), account: id, upstreamId: fc.string({ unit: 'grapheme' }) }),

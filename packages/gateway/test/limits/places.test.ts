@@ -32,6 +32,9 @@ function aNode({ freeLingering = async () => undefined }: Partial<Pick<Upkeep, '
     answers: 0,
     intending: new Set(),
     wantsPlace: false,
+    free: 0,
+    missed: 0,
+    isClaimed: false,
     tryFrom: LONG_AGO,
     revision: 0,
     changeListeners: [() => void called.push(id)],
@@ -51,6 +54,7 @@ function aNode({ freeLingering = async () => undefined }: Partial<Pick<Upkeep, '
     timers,
     after: timers.after,
     random: () => 0.5,
+    part: () => 0.5,
     log: pino({ level: 'warn' }, { write: (line) => void logged.push(JSON.parse(line).event) }),
     entries: new Map([
       ['one', one],
@@ -250,6 +254,72 @@ describe('the places for which tasks wait', () => {
     node.leave(node.one);
     await node.pass(1000);
     expect([node.asked, node.timers.nextAt()]).toEqual([[], undefined]);
+  });
+});
+
+describe('a place for which several nodes wait', () => {
+  const WAITS = { kind: 'waits', account: 'one' } as const;
+  /** Another node frees places, and others take them all before this one tries. */
+  async function miss(node: ReturnType<typeof aNode>, free = 1) {
+    node.places.learn('one', 2 - free);
+    node.places.learn('one', 2);
+    await node.pass(15);
+    node.wait(node.one);
+  }
+
+  it('is claimed by a node that has missed as many as there are nodes, and after each that it misses then', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await miss(node);
+    expect(node.cluster.told).toEqual([]);
+    await miss(node);
+    expect(node.cluster.told).toEqual([WAITS]);
+    // Looking again is no further miss.
+    node.wait(node.one);
+    expect(node.cluster.told).toEqual([WAITS]);
+    await miss(node);
+    expect(node.cluster.told).toEqual([WAITS, WAITS]);
+    node.places.tried(node.one, true);
+    await miss(node);
+    expect(node.cluster.told).toHaveLength(2);
+    // Its own try that came too late is a miss as well.
+    node.places.tried(node.one, false);
+    await miss(node);
+    expect(node.cluster.told).toHaveLength(3);
+  });
+
+  it('is claimed at once if as many were free at a time', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await miss(node, 2);
+    expect(node.cluster.told).toEqual([WAITS]);
+  });
+
+  it('is left to a node that claimed it for a tenth of a second, but only once', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    node.places.leaveNext('one');
+    node.places.leaveNext('unknown');
+    node.places.learn('one', 1);
+    await node.pass(114);
+    expect(node.called).toEqual([]);
+    await node.pass(1);
+    expect(node.called).toEqual(['one']);
+    node.wait(node.one);
+    node.places.learn('one', 1);
+    await node.pass(15);
+    expect(node.called).toEqual(['one', 'one']);
+  });
+
+  it('is not left to another node by one that is overdue itself', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await miss(node, 2);
+    node.called.length = 0;
+    node.places.leaveNext('one');
+    node.places.learn('one', 1);
+    await node.pass(15);
+    expect(node.called).toEqual(['one']);
   });
 });
 

@@ -113,7 +113,7 @@ describe('a permit', () => {
     expect(permits.readyIn()).toBe(Number.POSITIVE_INFINITY);
     await node.settle();
     expect(node.requests).toEqual([
-      [{ account: 'one', kind: 'poll', wanted: 1, intervalMs: 100, burst: 4, part: 0.5 }],
+      [{ account: 'one', kind: 'poll', wanted: 1, intervalMs: 100, burst: 4, part: 0.5, overdue: false }],
     ]);
     await node.answer({ granted: 1, firstMs: 30 });
     expect([permits.ready(), permits.readyIn()]).toEqual([1, 30]);
@@ -224,6 +224,54 @@ describe('a permit', () => {
     for (let n = 0; n < 3; n++) permits.take();
     await node.settle();
     expect([looks, node.requests.length]).toEqual([1, 1]);
+  });
+});
+
+describe('a node that has waited for a turn of all nodes', () => {
+  const overdue = ({ requests }: ReturnType<typeof aNode>) =>
+    requests.at(-1)?.map((request) => request.overdue);
+  /** Wants permits, and is told each time to ask again after `ms`. */
+  async function waiting(ms: number) {
+    const node = aNode();
+    const permits = node.open();
+    permits.want(3);
+    permits.readyIn();
+    await node.settle();
+    const refused = async (answer: Answer = {}) => {
+      await node.answer({ againMs: ms, ...answer });
+      await node.pass(ms + 10);
+    };
+    await refused();
+    return { node, permits, refused };
+  }
+
+  it('says so, and says it until it gets a permit', async () => {
+    // One of two nodes at ten a second: a turn takes 200 ms, but counts as 250 at least.
+    expect(overdue((await waiting(239)).node)).toEqual([false]);
+    const { node, refused } = await waiting(240);
+    expect(overdue(node)).toEqual([true]);
+    await refused();
+    expect(overdue(node)).toEqual([true]);
+    await node.answer({ granted: 1, againMs: 100 });
+    await node.pass(110);
+    expect(overdue(node)).toEqual([false]);
+  });
+
+  it('does not count the time in which it wanted none, nor that of an earlier lease', async () => {
+    const { node, permits, refused } = await waiting(300);
+    expect(overdue(node)).toEqual([true]);
+    permits.want(0);
+    await refused();
+    permits.want(3);
+    permits.readyIn();
+    await node.settle();
+    expect([node.requests.length, overdue(node)]).toEqual([3, [false]]);
+    await refused();
+    expect(overdue(node)).toEqual([true]);
+    node.reservations.reset();
+    permits.readyIn();
+    await node.settle();
+    expect([node.requests.length, overdue(node)]).toEqual([5, [false]]);
   });
 });
 

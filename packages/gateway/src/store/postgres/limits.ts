@@ -17,6 +17,8 @@ import { named, SQL, tellPlaces } from './statements.ts';
 const HORIZON_MS = 250;
 /** How far ahead permits of a slower rate are granted, so that the way to the database costs nothing of the rate. Milliseconds. */
 const AHEAD_MS = 25;
+/** SQL for how far ahead permits are granted to a node that is overdue: while no other node is granted any. */
+const OVERDUE_AHEAD = `greatest(${2 * HORIZON_MS}, g.interval_ms)`;
 /** How long a rate counts as contended after a node got less than it wanted. Milliseconds. */
 const CONTENDED_MS = 1000;
 
@@ -24,7 +26,7 @@ const CONTENDED_MS = 1000;
 export const DATABASE_CLOCK = 'extract(epoch from clock_timestamp()) * 1000';
 
 const REQUESTS = `json_to_recordset($1::json) as r(n integer, account text, kind text, wanted integer,
-  interval_ms double precision, burst double precision, part double precision)`;
+  interval_ms double precision, burst double precision, part double precision, overdue boolean)`;
 
 /** Permits are reserved by the generic cell rate algorithm. `clock`: SQL for the time in milliseconds UTC. */
 export const reserve = (clock: string): string => `
@@ -42,14 +44,15 @@ export const reserve = (clock: string): string => `
     due as materialized (
       select g.*, c.now, l.tat, l.contended_at,
         least(greatest(l.tat, c.now - (g.burst - 1) * g.interval_ms),
-          c.now + greatest(${HORIZON_MS}, g.interval_ms) + g.interval_ms) as base,
-        case when g.interval_ms < ${HORIZON_MS} then ${HORIZON_MS} else ${AHEAD_MS} end as ahead
+          c.now + ${OVERDUE_AHEAD} + g.interval_ms) as base,
+        case when g.overdue then ${OVERDUE_AHEAD}
+          when g.interval_ms < ${HORIZON_MS} then ${HORIZON_MS} else ${AHEAD_MS} end as ahead
       from given g join locked l on l.account_id = g.account and l.kind = g.kind cross join clock c
     ),
     -- Permit k is due at base + k * interval.
     fitting as materialized (
       select d.*, greatest(0, floor((now + ahead - base) / interval_ms) + 1) as fit,
-        case when abs(now - contended_at) < ${CONTENDED_MS}
+        case when overdue or abs(now - contended_at) < ${CONTENDED_MS}
           then greatest(1, floor(part * ${HORIZON_MS} / interval_ms)) else wanted end as in_part
       from due d
     ),
