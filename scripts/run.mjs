@@ -31,6 +31,7 @@ const TASKS = {
   client: ['scripts/client.ts'],
   pack: ['scripts/pack.ts'],
   docs: ['scripts/docs.ts'],
+  release: ['scripts/release.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };
 
@@ -62,6 +63,7 @@ const USAGES = {
     '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--minutes 30] [--lanes 1] [--fresh]',
   client: '[--check]       writes the types of the TypeScript client, or checks them and its package',
   pack: '[client …]         writes the tarballs of the packages into dist/',
+  release: 'sets the next version of all packages, from the changesets, and dates the changelog',
   docs: '[--check]         writes the generated documents, or tells which are stale',
 };
 
