@@ -11,6 +11,7 @@ export const NAMING = [
   'package.json',
   'clients/python/src/onetake/_version.py',
   'deploy/kubernetes/kustomization.yaml',
+  'deploy/onetake.service',
   'docs/clients/typescript.md',
   'docs/operations.md',
 ] as const;

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { createLog, createNativePool, probeVideo } from '@onetake/gateway';
 import { expect, it, onTestFinished } from 'vitest';
 import { pack } from '../pack/tarball.ts';
+import { addressIn } from './addressIn.ts';
 
 const run = promisify(execFile);
 
@@ -76,14 +76,4 @@ async function megabytes(folder: string): Promise<number> {
   const paths = await readdir(folder, { recursive: true });
   const stats = await Promise.all(paths.map((path) => lstat(join(folder, path))));
   return Math.ceil(stats.reduce((sum, { blocks }) => sum + blocks * 512, 0) / 1024 ** 2);
-}
-
-async function addressIn(output: NodeJS.ReadableStream): Promise<string> {
-  const lines: string[] = [];
-  for await (const line of createInterface({ input: output })) {
-    const [, url] = /listening on (http:\S+)/.exec(line) ?? [];
-    if (url !== undefined) return url;
-    lines.push(line);
-  }
-  throw new Error(`The gateway ended:\n${lines.join('\n')}`);
 }
