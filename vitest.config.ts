@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-const CRASH = ['packages/*/test/crash/**/*.test.ts', 'chaos/test/short.test.ts'];
+const CRASH = [
+  'packages/*/test/crash/**/*.test.ts',
+  'chaos/test/short.test.ts',
+  'chaos/test/published.test.ts',
+];
 const BROWSER = 'packages/*/test/browser/**/*.test.ts';
 
 export default defineConfig({

@@ -1,4 +1,4 @@
-import { draw, pick } from './shared/random.ts';
+import { draw, pick, shuffled } from './shared/random.ts';
 
 /** The faults of nodes and of the services under them. */
 export const FAULT_KINDS = [
@@ -213,11 +213,4 @@ function lasts(kind: FaultKind, ms: number): number {
   if (kind === 'rolling_restart') return ROLLING_MS;
   if (kind === 'results_expired') return ms + SETTLING_MS;
   return kind === 'database_restart' || kind === 'database_crash' ? RESTART_MS : ms;
-}
-
-function shuffled<T>(items: readonly T[], seed: string): T[] {
-  return items
-    .map((item, index) => ({ item, place: draw(seed, index) }))
-    .sort((a, b) => a.place - b.place)
-    .map(({ item }) => item);
 }

@@ -27,6 +27,7 @@ const TASKS = {
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
+  'chaos:clients': ['chaos/published/main.ts'],
   mutants: ['scripts/mutants.ts'],
   client: ['scripts/client.ts'],
   pack: ['scripts/pack.ts'],
@@ -59,6 +60,8 @@ const USAGES = {
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
+  'chaos:clients':
+    '[--rounds 50] [--seed clients] [--clients cli,mcp] [--only 7] [--folder folder]     packed clients, while they, the network and the gateway fail',
   mutants:
     '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--minutes 30] [--lanes 1] [--fresh]',
   client: '[--check]       writes the types of the TypeScript client, or checks them and its package',

@@ -15,6 +15,14 @@ export function pick<T>(choices: readonly T[], ...words: readonly (string | numb
   return choice;
 }
 
+/** The items in an order that is drawn by `seed`. */
+export function shuffled<T>(items: readonly T[], seed: string): T[] {
+  return items
+    .map((item, index) => ({ item, place: draw(seed, index) }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}
+
 /** An endless sequence of numbers from 0 inclusive to 1 exclusive (mulberry32), where hashing each would be too slow. */
 export function stream(seed: string): () => number {
   let state = createHash('sha256').update(seed).digest().readInt32BE();

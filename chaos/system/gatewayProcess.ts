@@ -35,10 +35,14 @@ export interface GatewayProcess {
   useUpDescriptors(): Promise<() => Promise<void>>;
 }
 
-/** Starts a node. It writes its log to the file itself, as to a disk of its own. */
-export function startGatewayProcess(env: Readonly<Record<string, string>>, logPath: string): GatewayProcess {
+/** Starts a node, of this checkout if `cli` names no other. It writes its log to the file itself, as to a disk of its own. */
+export function startGatewayProcess(
+  env: Readonly<Record<string, string>>,
+  logPath: string,
+  cli = CLI,
+): GatewayProcess {
   const log = openSync(logPath, 'a');
-  const child: ChildProcess = spawn(process.execPath, ['--import', PRELOAD, CLI, 'serve'], {
+  const child: ChildProcess = spawn(process.execPath, ['--import', PRELOAD, cli, 'serve'], {
     // A group of its own, so that a signal to the group reaches its children too, and Ctrl-C does not reach it.
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],

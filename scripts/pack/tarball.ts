@@ -8,7 +8,7 @@ import { run } from './staging.ts';
 /** How each package that is published is built. */
 const BUILDS = { 'ai-sdk-provider': buildLibrary, client: buildLibrary, gateway: buildGateway } as const;
 
-type PackageName = keyof typeof BUILDS;
+export type PackageName = keyof typeof BUILDS;
 export const PACKAGE_NAMES = Object.keys(BUILDS) as readonly PackageName[];
 export const isPackageName = (name: string): name is PackageName => Object.hasOwn(BUILDS, name);
 

@@ -115,8 +115,8 @@ export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
   };
 }
 
-/** Node cannot reset a socket while it shuts it down: it would stay open, and never emit `close`. */
-function reset(socket: Socket): void {
+/** Resets a connection. Node cannot reset a socket while it shuts it down: it would stay open, and never emit `close`. */
+export function reset(socket: Socket): void {
   if (socket.writableEnded && !socket.writableFinished) socket.destroy();
   else socket.resetAndDestroy();
 }

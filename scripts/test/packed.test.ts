@@ -2,17 +2,14 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createLog, createNativePool, probeVideo } from '@onetake/gateway';
 import { expect, it, onTestFinished } from 'vitest';
-import { pack } from '../pack/tarball.ts';
+import { installPacked, STRANGERS_PATH } from '../pack/install.ts';
 import { addressIn } from './addressIn.ts';
 
 const run = promisify(execFile);
-
-/** Nothing of this checkout: a stranger's machine has Node and npm. */
-const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
 
 /** Megabytes of disk that an installed gateway may take. docs/operations.md says what takes them. */
 const MOST_MEGABYTES = 240;
@@ -31,10 +28,8 @@ it('the gateway that npm installs into an empty folder makes videos there, for a
 }, async ({ skip }) => {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const tarballs = [await pack('gateway', folder), await pack('client', folder)];
-  const env = { PATH, HOME: process.env.HOME, NO_COLOR: '1' };
-  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs];
-  await run('npm', install, { cwd: folder, env: { ...process.env, PATH } }).catch((error: Error) => {
+  const env = { PATH: STRANGERS_PATH, HOME: process.env.HOME, NO_COLOR: '1' };
+  await installPacked(folder, ['gateway', 'client']).catch((error: Error) => {
     if (process.env.CI === 'true') throw error;
     skip(`needs a registry: ${error.message}`);
   });
