@@ -91,12 +91,7 @@ function generateTool(
     ({ wait_seconds: given, idempotency_key: key = randomUUID(), ...body }, context) =>
       answering(async () => {
         const asTask = era === 'modern' && takesTasks(context);
-        const submitted = await callJson(call, {
-          method: 'POST',
-          path: '/v1/video/generations',
-          body,
-          idempotencyKey: key,
-        });
+        const submitted = await submit(call, body, key);
         const taskId = String(submitted.task_id);
         try {
           const seconds = given ?? (asTask ? 0 : LONGEST_WAIT_SECONDS);
@@ -106,8 +101,7 @@ function generateTool(
         } catch (error) {
           if (asTask) return taskHandle({ task: TaskOutput.parse({ status: 'queued', ...submitted }) });
           // It is paid for: without its id, the agent would submit it again.
-          const why = error instanceof Error ? error.message : String(error);
-          const text = `${taskId} was submitted and goes on, but its state cannot be read now (${why}). Do not submit it again; call get_video with this task_id.`;
+          const text = `${taskId} was submitted and goes on, but its state cannot be read now (${messageOf(error)}). Do not submit it again; call get_video with this task_id.`;
           return {
             content: [{ type: 'text', text }],
             structuredContent: { task_id: taskId, status: 'queued' },
@@ -116,6 +110,20 @@ function generateTool(
       }),
   );
 }
+
+/** Submits a task. If its outcome is not known, the error names the key: without it, the agent would pay for a second one. */
+async function submit(call: CallApi, body: object, key: string): Promise<Record<string, unknown>> {
+  try {
+    return await callJson(call, { method: 'POST', path: '/v1/video/generations', body, idempotencyKey: key });
+  } catch (error) {
+    if (error instanceof Refused && error.status < 500) throw error;
+    const status = error instanceof Refused ? error.status : 502;
+    const again = `Call generate_video again with the same arguments and the idempotency_key ${key}: it finds the task, or submits it.`;
+    throw new Refused(status, `Whether the video was submitted is not known (${messageOf(error)}). ${again}`);
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function taskTools(server: McpServer, call: CallApi, stopping: AbortSignal | undefined): void {
   server.registerTool(

@@ -226,4 +226,39 @@ describe('a video that was submitted', () => {
     });
     expect(answer.isError).toBeFalsy();
   });
+
+  it.each<[string, CallApi]>([
+    [
+      'without an answer',
+      async () => {
+        throw new Error('the connection broke');
+      },
+    ],
+    [
+      'with the error of a proxy',
+      async () => ({ status: 504, contentType: 'text/html', bytes: Buffer.from('<h1>504</h1>') }),
+    ],
+  ])('perhaps, %s, is found by a call with the key that the answer names', async (_how, fail) => {
+    const keys: (string | undefined)[] = [];
+    let fails = true;
+    const call: CallApi = async (request) => {
+      if (request.method === 'POST') keys.push(request.idempotencyKey);
+      if (fails) return fail(request);
+      const bytes = Buffer.from(JSON.stringify({ task_id: ID, status: 'queued' }));
+      return { status: 200, contentType: 'application/json', bytes };
+    };
+    const client = await connected(toolsOver(call));
+    const arguments_ = { model: 'm', prompt: 'p', wait_seconds: 0 };
+    const lost = await client.callTool({ name: 'generate_video', arguments: arguments_ });
+    expect(lost.isError).toBe(true);
+    const [, key] = /idempotency_key (\S+):/.exec(JSON.stringify(lost.content)) ?? [];
+    expect(key).toBe(keys[0]);
+    fails = false;
+    const again = await client.callTool({
+      name: 'generate_video',
+      arguments: { ...arguments_, idempotency_key: key },
+    });
+    expect(again.structuredContent).toMatchObject({ task_id: ID });
+    expect(keys).toEqual([key, key]);
+  });
 });
