@@ -10,6 +10,8 @@ export interface TaskEvent {
   readonly timestamp: string;
   /** The task as of the event. */
   readonly data: Task;
+  /** Only in the stream of events: the video was made through OpenAI's API, so that its webhook is an `OpenAIEvent`. */
+  readonly api?: 'openai';
 }
 
 /** The end of a video that was made through OpenAI's API, in the words of that API. */

@@ -274,6 +274,8 @@ class TaskEvent(TypedDict):
     timestamp: str
     #: The task as of the event.
     data: Task
+    #: Only in the stream of events: the video was made through OpenAI's API, so that its webhook is an `OpenAIEvent`.
+    api: NotRequired[Literal["openai"]]
 
 
 @final

@@ -273,6 +273,12 @@ export const EventData = z.object({
   type: z.enum(EVENT_TYPES),
   timestamp: z.iso.datetime().describe('When it happened'),
   data: TaskAnswer.describe('What a query answered right after the event, with fresh links'),
+  api: z
+    .enum(['openai'])
+    .optional()
+    .describe(
+      "Only in streams, of a video that was made through OpenAI's API: its webhook is in the words of that",
+    ),
 });
 export const ResetData = z.object({
   reason: z.enum(['unknown', 'too_old']),

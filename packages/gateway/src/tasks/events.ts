@@ -26,14 +26,16 @@ const REQUEST = [
   'height',
   'metadata',
   'notes',
-  'api',
 ] as const;
 const ATTEMPT = ['outcome', 'endedAt'] as const;
 const PRICE = ['currency'] as const;
 
 /** What the public answer about a task is made of. Without the prompt, which no answer has. */
 export interface AnsweredTask extends Pick<Task, (typeof TASK)[number]> {
-  readonly request: Pick<VideoRequest, (typeof REQUEST)[number]>;
+  readonly request: Pick<VideoRequest, (typeof REQUEST)[number]> & {
+    /** Whose API the task was made through. Missing in events that nodes of an earlier version have stored. */
+    readonly api?: 'openai' | 'unified';
+  };
   readonly attempt?: Pick<Attempt, (typeof ATTEMPT)[number]>;
   readonly price: Pick<Price, (typeof PRICE)[number]>;
 }
@@ -77,7 +79,7 @@ const idOf = (taskId: string, type: EventType): string =>
 
 const answered = (task: Task): AnsweredTask => ({
   ...pick(task, TASK),
-  request: pick(task.request, REQUEST),
+  request: { ...pick(task.request, REQUEST), api: task.request.api ?? 'unified' },
   price: pick(task.price, PRICE),
   ...(task.attempt ? { attempt: pick(task.attempt, ATTEMPT) } : {}),
 });

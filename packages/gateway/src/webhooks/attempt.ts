@@ -12,8 +12,9 @@ import {
 import type { TaskEvent } from '../tasks/events.ts';
 import { bounded } from '../tasks/text.ts';
 import { type Clock, type MonotonicClock, msBetween } from '../time/clock.ts';
+import { webhookRequest } from './message.ts';
 import { pauseAfter } from './schedule.ts';
-import { newSecret, signedHeaders, validSecrets } from './sign.ts';
+import { newSecret, validSecrets } from './sign.ts';
 
 /** How much of an answer is kept. Bytes. */
 const ANSWER_BYTES = 1024;
@@ -91,13 +92,12 @@ function hindranceOf({ delivery, endpoint, event, unreadable }: ClaimedDelivery)
 async function send(parts: AttemptParts, claimed: ClaimedDelivery, signal: AbortSignal): Promise<Answered> {
   const { delivery } = claimed;
   try {
-    const message = await messageOf(parts, claimed);
+    const message = await requestOf(parts, claimed);
     const {
       status,
       headers,
       body: answer,
     } = await parts.fetch(delivery.url, {
-      method: 'POST',
       ...message,
       maxBytes: ANSWER_BYTES,
       anyAnswer: true,
@@ -125,17 +125,13 @@ async function send(parts: AttemptParts, claimed: ClaimedDelivery, signal: Abort
 }
 
 /** What is posted: the body, and the headers that sign it. Throws if a part of it cannot be read or made. */
-async function messageOf(parts: AttemptParts, claimed: ClaimedDelivery) {
+async function requestOf(parts: AttemptParts, claimed: ClaimedDelivery) {
   const { delivery, unreadable } = claimed;
   if (unreadable !== undefined) throw new Error(`what is stored of it cannot be read: ${unreadable}`);
-  const body = JSON.stringify(await bodyOf(parts, claimed));
+  const body = await bodyOf(parts, claimed);
   const secret = claimed.secret ?? (await parts.projectSecret(delivery.projectId, () => newSecret('hmac')));
   const now = parts.clock.now();
-  const signed = signedHeaders(
-    { id: delivery.eventId, at: Math.floor(now / 1000), body },
-    validSecrets(secret, now),
-  );
-  return { body, headers: { 'content-type': 'application/json', ...signed } };
+  return webhookRequest({ id: delivery.eventId, body }, validSecrets(secret, now), now);
 }
 
 function errorOf(status: number): string | undefined {

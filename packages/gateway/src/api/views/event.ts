@@ -1,6 +1,8 @@
 import type { LoggedEvent } from '../../store/store.ts';
 import type { EventType, TaskEvent } from '../../tasks/events.ts';
+import type { Task } from '../../tasks/task.ts';
 import type { Clock } from '../../time/clock.ts';
+import { webhookBody } from '../../webhooks/message.ts';
 import { taskView, urlsOf, type ViewParts } from './task.ts';
 
 /** An event as it is sent to every client that wants it. */
@@ -16,24 +18,31 @@ export interface EventFrame {
 /** An event on the wire: the answer of a query as of the event, with links that are signed now. */
 async function eventView({ id, type, at, task }: TaskEvent, parts: ViewParts, now: number) {
   const data = taskView(task, {}, now, await urlsOf(task, parts));
-  return { id, type, timestamp: new Date(at).toISOString(), data };
-}
-
-/**
- * The body of a webhook: the event, or for a task of OpenAI's API what that announces. It has no event for a start, so that of the
- * unified API is sent. https://platform.openai.com/docs/api-reference/webhook-events/video/completed
- */
-export async function webhookBody(event: TaskEvent, parts: ViewParts, now: number): Promise<object> {
-  const { id, type, at, taskId, task } = event;
-  if (task.request.api !== 'openai' || type === 'video.started') return eventView(event, parts, now);
+  const { api } = task.request;
   return {
     id,
-    object: 'event',
-    created_at: Math.floor(at / 1000),
-    type: type === 'video.succeeded' ? 'video.completed' : type,
-    data: { id: taskId },
+    type,
+    timestamp: new Date(at).toISOString(),
+    data,
+    ...(api === 'openai' ? { api } : {}),
   };
 }
+
+interface AnnouncementParts extends ViewParts {
+  readonly clock: Clock;
+  readonly task: (id: string) => Promise<Task | undefined>;
+}
+
+/** Makes the body of a webhook. */
+export const createAnnouncement =
+  (parts: AnnouncementParts) =>
+  async (event: TaskEvent): Promise<object> => {
+    const { request } = event.task;
+    // Nodes of an earlier version, which may still run, leave it out. Then the task says.
+    const api = request.api ?? (await parts.task(event.taskId))?.request.api ?? 'unified';
+    const task = { ...event.task, request: { ...request, api } };
+    return webhookBody(await eventView({ ...event, task }, parts, parts.clock.now()));
+  };
 
 export const createFrames =
   (parts: ViewParts & { readonly clock: Clock }) =>

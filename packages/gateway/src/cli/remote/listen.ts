@@ -1,7 +1,7 @@
-import type { TaskEvent } from '@onetake/client';
+import { request } from 'undici';
 import { errorCodes } from '../../net/machineTrouble.ts';
 import { invalidRequest } from '../../tasks/errors.ts';
-import { signedHeaders } from '../../webhooks/sign.ts';
+import { webhookBody, webhookRequest } from '../../webhooks/message.ts';
 import { catchInterruption } from '../interruption.ts';
 import { usageError } from '../usage.ts';
 import { connectionOf, type Given, openClient } from './connection.ts';
@@ -21,7 +21,7 @@ const TIMEOUT_MS = 15_000;
 
 /**
  * `onetake webhooks listen`: sends each event to a server of this machine, signed as the gateway signs them. Each is sent once: what the
- * receiver makes of it is shown. The bodies are those of the event stream, which does not tell which API made a video.
+ * receiver makes of it is shown.
  */
 export async function listenCommand(wishes: Wishes): Promise<void> {
   const { events, model, metadata = [] } = wishes;
@@ -44,8 +44,9 @@ export async function listenCommand(wishes: Wishes): Promise<void> {
       );
     const onReset = (message: string) => void process.stderr.write(`Events were missed. ${message}\n`);
     for await (const event of client.events({ ...filters, signal, onReady, onReset })) {
-      const outcome = await sent(event, forward, secret, signal);
-      process.stdout.write(`${event.type}  ${event.data.task_id}  ${outcome}\n`);
+      const body = webhookBody(event);
+      const outcome = await sent(body, forward, secret, signal);
+      process.stdout.write(`${body.type}  ${event.data.task_id}  ${outcome}\n`);
     }
   });
 }
@@ -68,21 +69,25 @@ function checkedSecret(secret: string | undefined): string | undefined {
   return secret;
 }
 
-async function sent(event: TaskEvent, to: URL, secret: string, signal: AbortSignal): Promise<string> {
-  const body = JSON.stringify(event);
-  const at = Math.floor(Date.now() / 1000);
+async function sent(
+  body: ReturnType<typeof webhookBody>,
+  to: URL,
+  secret: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { headers, ...message } = webhookRequest({ id: body.id, body }, [secret], Date.now());
   const began = performance.now();
   try {
-    const answer = await fetch(to, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...signedHeaders({ id: event.id, at, body }, [secret]) },
-      body,
-      // The gateway follows none either.
-      redirect: 'manual',
+    // As the gateway does: with the same headers, on a connection of its own, and without following redirects.
+    const answer = await request(to, {
+      ...message,
+      headers: { 'user-agent': 'onetake', ...headers, 'accept-encoding': 'identity' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      reset: true,
     });
-    await answer.body?.cancel();
-    return `${answer.status} in ${Math.round(performance.now() - began)} ms`;
+    // Its status says everything. Destroying an unfinished body makes it emit an abort error.
+    answer.body.on('error', () => undefined).destroy();
+    return `${answer.statusCode} in ${Math.round(performance.now() - began)} ms`;
   } catch (error) {
     signal.throwIfAborted();
     const isLate = error instanceof Error && error.name === 'TimeoutError';
