@@ -13,7 +13,7 @@ const settle = (lane: string): string => `
   on conflict (lane) do update set due_at = excluded.due_at where due_at <> excluded.due_at;`;
 
 /**
- * Lists of deliveries by state or endpoint read what they show. In SQLite, each lane with pending deliveries has a row that says when the first
+ * Lists of deliveries by state or endpoint read what they show, and in PostgreSQL taking a few that are due reads these. In SQLite, each lane with pending deliveries has a row that says when the first
  * may be taken, so that taking them costs nothing for lanes of which none is due. Triggers keep it, whatever changes deliveries. (In
  * PostgreSQL, transitions of one project would wait for each other at such a row.)
  */
@@ -24,7 +24,12 @@ export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
   await run(
     'create index webhook_deliveries_by_endpoint_state on webhook_deliveries (endpoint_id, state, id)',
   );
-  if (dialect !== 'sqlite') return;
+  if (dialect === 'postgres') {
+    await run(
+      `create index webhook_deliveries_by_due on webhook_deliveries (next_at) where state = 'pending'`,
+    );
+    return;
+  }
   await run(
     `create index webhook_deliveries_due on webhook_deliveries (lane, ${DUE}) where state = 'pending'`,
   );

@@ -28,6 +28,9 @@ const endpoints = listOf(ENDPOINTS);
 const secrets = listOf(WEBHOOK_SECRETS);
 const deliveries = listOf(DELIVERIES);
 
+/** Due deliveries of which a claim looks at each. With more, lanes that are full may have most of them. */
+export const FEW_DUE = 1000;
+
 /** The only row of a parameter that `jsonRows` made. */
 const rowOf = (parameter: number, columns: Parameters<typeof typesOf>[0], alias: string): string =>
   `json_to_recordset($${parameter}::json) as ${alias}(${Object.entries(typesOf(columns))
@@ -68,15 +71,23 @@ const SQL = named({
   addDelivery: `insert into webhook_deliveries (${deliveries}) select ${deliveries} from ${rowOf(1, DELIVERIES, 'd')}`,
   /**
    * Leases deliveries that are due at $1 until $2, $3 at most: $4 of a lane, or as many as $5 says, and $6 of a project, or as many as $7
-   * says. It jumps from one lane to the next, so that one with many deliveries does not delay others. Those that another node is taking are
-   * skipped.
+   * says. It goes from one lane to the next, so that one with many deliveries does not delay others: if few are due, over the lanes of these,
+   * and otherwise it jumps from lane to lane over all with something pending. Those that another node is taking are skipped.
    */
   claimDeliveries: `
-    with recursive lanes as (
-      (select lane from webhook_deliveries where state = 'pending' order by lane limit 1)
+    with recursive few as materialized (
+      select lane from webhook_deliveries where state = 'pending' and next_at <= $1::bigint order by next_at limit ${FEW_DUE}
+    ),
+    walked as (
+      (select lane from webhook_deliveries where state = 'pending' and (select count(*) from few) = ${FEW_DUE} order by lane limit 1)
       union all
       select (select d.lane from webhook_deliveries d where d.state = 'pending' and d.lane > l.lane order by d.lane limit 1)
-      from lanes l where l.lane is not null
+      from walked l where l.lane is not null
+    ),
+    lanes as (
+      select distinct lane from few where (select count(*) from few) < ${FEW_DUE}
+      union all
+      select lane from walked where lane is not null
     ),
     due as (
       select o.*, row_number() over (partition by o.project_id order by o.next_at) as rank
@@ -86,7 +97,6 @@ const SQL = named({
           and (d.leased_until is null or d.leased_until <= $1)
         order by d.next_at limit coalesce(($5::json ->> l.lane)::bigint, $4::bigint)
       ) o
-      where l.lane is not null
     ),
     wanted as materialized (
       select id from due where rank <= coalesce(($7::json ->> project_id)::bigint, $6::bigint)

@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
 import { deliveryList } from '../../../src/store/deliveryList.ts';
 import { migratePostgres } from '../../../src/store/postgres/migrations.ts';
+import { FEW_DUE } from '../../../src/store/postgres/webhooks.ts';
 import { connect, freshDatabase } from '../../support/servers/database.ts';
+import { openStore } from './openStore.ts';
 
 const PROJECT = { projectId: 'large', limit: 21 };
 
@@ -30,4 +32,26 @@ it.each([
   expect(plan).not.toContain('Seq Scan');
   const passedOver = [...plan.matchAll(/"Rows Removed by (?:Filter|Index Recheck)": ?(\d+)/g)];
   expect(Math.max(0, ...passedOver.map(([, count]) => Number(count)))).toBeLessThanOrEqual(PROJECT.limit);
+});
+
+it.each([
+  ['few', FEW_DUE - 2],
+  ['many', FEW_DUE + 500],
+])('a lane with %s that are due and wait delays no other one', async (_, count) => {
+  const url = await freshDatabase();
+  const store = await openStore(url);
+  const client = await connect(url);
+  const insert = (rows: string) =>
+    client.query(`
+    insert into webhook_deliveries (id, event_id, type, project_id, lane, url, state, tries, next_at, created_at)
+    select 'whd_' || lane || n, 'evt', 'webhook.test', lane, lane, 'https://example.com', 'pending', 0, at, 0 from (${rows}) as r`);
+  await insert(`select 'full' as lane, n, n as at from generate_series(1, ${count}) as n`);
+  await insert(`select 'waiting' as lane, n, 1000000 + n as at from generate_series(1, 50) as n`);
+  await insert(`select 'other' as lane, n, 900000 as at from generate_series(1, 1) as n`);
+  const room = { leaseMs: 1000, limit: 9, perLane: 2, perProject: 9, inProject: {} };
+  const lanes = async (now: number, inLane = {}) =>
+    (await store.claimDeliveries({ ...room, now, inLane })).map(({ delivery }) => delivery.lane);
+  expect(await lanes(900_000, { full: 0 })).toEqual(['other']);
+  expect(await lanes(900_000)).toEqual(['full', 'full']);
+  expect(await lanes(2_000_000, { full: 1 })).toEqual(['full', 'other', 'waiting', 'waiting']);
 });
