@@ -113,6 +113,14 @@ async function measure(checkout: string, opened: AsyncDisposableStack): Promise<
     'webhook',
     after((id) => webhooks.get(id)),
   );
+  // What a busy machine does to both is not in it.
+  row(
+    'webhook, after the stream',
+    ids.flatMap((id) => {
+      const [end, knownAt] = [endsThere.get(id), webhooks.get(id)];
+      return end && knownAt !== undefined ? [knownAt - end.knownAt] : [];
+    }),
+  );
 }
 
 function row(name: string, values: readonly number[]): void {
