@@ -22,9 +22,9 @@ export interface Schemas {
         readonly aspect_ratio?: ("16:9" | "9:16" | "1:1" | "4:3" | "3:4" | "21:9") | null;
         /** @description `1280x720` or `1280*720`: an alternative to `resolution` and `aspect_ratio`; a contradiction is an error */
         readonly size?: string | null;
-        /** @description First frame: URL, data URL or base64. Aliases: `image_url`, `imageUrl`, `first_frame`, `firstFrame`, `input_reference`, `inputReference` */
+        /** @description First frame: URL, data URL, base64 or the id of a file of `POST /v1/files`. Aliases: `image_url`, `imageUrl`, `first_frame`, `firstFrame`, `input_reference`, `inputReference` */
         readonly image?: string | null;
-        /** @description Last frame, if the model accepts one. Aliases: `lastFrame`, `last_frame_image`, `lastFrameImage` */
+        /** @description Last frame in the same forms, if the model accepts one. Aliases: `lastFrame`, `last_frame_image`, `lastFrameImage` */
         readonly last_frame?: string | null;
         /** @description Images, videos and sounds that guide the video, in the order in which the prompt names them. The catalogue lists the types, roles and limits of a model */
         readonly references?: readonly {
@@ -36,14 +36,16 @@ export interface Schemas {
             readonly url?: string;
             /** @description The bytes: data URL or base64 */
             readonly data?: string;
+            /** @description The id of a file of `POST /v1/files`. Alias: `fileId` */
+            readonly file_id?: string;
             /** @description The id of a finished task of yours, whose video it is. Alias: `videoId` */
             readonly video_id?: string;
         }[] | null;
-        /** @description The short form of `references` for images without a role: URL, data URL or base64. Alias: `referenceImages` */
+        /** @description The short form of `references` for images without a role: URL, data URL, base64 or the id of a file. Alias: `referenceImages` */
         readonly reference_images?: readonly string[] | null;
         /** @description What becomes of an image that breaks the limits of the model: `error` (default) refuses the request; `cover` scales the image and cuts off its edges; `contain` scales it and adds black bars. The notes say what was done. Alias: `imageFit` */
         readonly image_fit?: ("error" | "cover" | "contain") | null;
-        /** @description Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL. Alias: `videoUrl` */
+        /** @description Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL, and those that edit videos the id of a file. Alias: `videoUrl` */
         readonly video_url?: string | null;
         /** @description Synchronised audio. Alias: `generateAudio` */
         readonly generate_audio?: boolean | null;

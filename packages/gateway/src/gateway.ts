@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
+import { createFileOpener } from './api/ownFile.ts';
 import { createVideoOpener } from './api/ownVideo.ts';
 import { createServer } from './api/server.ts';
 import { IDLE_GRACE_MS, shutDown, trackUnused } from './api/shutdown.ts';
@@ -27,6 +28,7 @@ import { digestOf } from './media/checkedStream.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
 import { drawFitting } from './media/inputs/fit.ts';
 import { createInputReader } from './media/inputs/reader.ts';
+import { createUploads } from './media/inputs/uploads.ts';
 import { inspectImage } from './media/inspect/image.ts';
 import { createSpriteSheets } from './media/inspect/spriteSheets.ts';
 import { prepareProbe, probeAudio, probeVideo, remuxVideo, withPosterFile } from './media/inspect/video.ts';
@@ -269,6 +271,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     limits: { perKey: config.eventStreamsPerKey, perNode: config.eventStreams },
   });
   parts.metrics.watch('gauge', 'onetake_event_streams', 'Event streams that are open', () => streams.count);
+  const intake = intakeOf(parts);
   server = await createServer({
     ...parts,
     draining,
@@ -277,17 +280,14 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     events: createEventTail({ store, cluster, feed, log, render: frameOf }),
     media: engine.mediaScrub.media,
     inputs: createInputReader({
+      ...intake,
       guardedFetch,
-      storage,
-      inspectImage: (path) => inspectImage(native, path),
       drawFitting: (input) => drawFitting(native, input),
-      probeVideo: (path) => probeVideo(native, path),
-      probeAudio: (path) => probeAudio(native, path),
       hasLinks: linkBase(config) !== undefined,
       openVideo: createVideoOpener({ engine, store, media: engine.mediaScrub.media, clock }),
-      store,
-      clock,
+      openFile: createFileOpener({ store, media: engine.mediaScrub.media, clock }),
     }),
+    uploads: createUploads(intake),
     spriteSheets: createSpriteSheets({ native, storage }),
     webhooks,
     links: gatewayLinks,
@@ -308,6 +308,11 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       linksInputs: linkBase(config) !== undefined,
       version: VERSION,
       bodyLimit: config.bodyLimitMb * 2 ** 20,
+      files: {
+        maxBytes: config.fileLimitMb * 2 ** 20,
+        retentionMs: config.fileRetentionHours * HOUR_MS,
+        perProjectBytes: config.fileStorageMb * 2 ** 20,
+      },
       idempotencyMs: IDEMPOTENCY_MS,
     },
   });
@@ -334,6 +339,16 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     },
   };
 }
+
+/** What takes in and measures the bytes of callers. */
+const intakeOf = ({ storage, store, clock, native }: OpenedParts) => ({
+  storage,
+  store,
+  clock,
+  inspectImage: (path: string) => inspectImage(native, path),
+  probeVideo: (path: string) => probeVideo(native, path),
+  probeAudio: (path: string) => probeAudio(native, path),
+});
 
 /** Undefined if there are keys. A gateway that serves does not stop because its database is away just now. */
 async function createFirstKey(keys: OpenedParts['keys'], log: Log): Promise<string | undefined> {

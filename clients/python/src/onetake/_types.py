@@ -10,7 +10,7 @@ Status = Literal["queued", "in_progress", "succeeded", "failed"]
 
 
 class Reference(TypedDict):
-    """An image, a video or a sound that guides the video: one of `url`, `data` and `video_id`."""
+    """An image, a video or a sound that guides the video: one of `url`, `data`, `file_id` and `video_id`."""
 
     type: Literal["image", "video", "audio"]
     #: What it is for: `source` is the video to edit, `first_clip` the one to continue. Without: a reference.
@@ -18,6 +18,8 @@ class Reference(TypedDict):
     url: NotRequired[str]
     #: The bytes: data URL or base64.
     data: NotRequired[str]
+    #: The id of a file of `POST /v1/files`.
+    file_id: NotRequired[str]
     #: The id of a finished task of yours, whose video it is.
     video_id: NotRequired[str]
 
@@ -34,7 +36,7 @@ class SubmitParams(TypedDict, total=False):
     aspect_ratio: Literal["16:9", "9:16", "1:1", "4:3", "3:4", "21:9"] | None
     #: `1280x720`: an alternative to `resolution` and `aspect_ratio`.
     size: str | None
-    #: First frame: URL, data URL or base64.
+    #: First frame: URL, data URL, base64 or the id of a file of `POST /v1/files`.
     image: str | None
     last_frame: str | None
     references: list[Reference] | None

@@ -10,6 +10,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { EventTail } from '../engine/events/eventTail.ts';
 import type { Feed } from '../engine/events/feed.ts';
 import type { InputReader } from '../media/inputs/reader.ts';
+import type { Uploads } from '../media/inputs/uploads.ts';
 import type { SpriteSheets } from '../media/inspect/spriteSheets.ts';
 import type { MediaLinks } from '../media/links/links.ts';
 import type { VerifiedMedia } from '../media/verified.ts';
@@ -40,6 +41,7 @@ export interface ApiContext {
   readonly catalogue: Catalogue;
   readonly accounts: readonly Account[];
   readonly inputs: InputReader;
+  readonly uploads: Uploads;
   readonly spriteSheets: SpriteSheets;
   readonly links: MediaLinks;
   readonly keys: Keys;
@@ -70,10 +72,21 @@ export interface ApiSettings {
   readonly version: string;
   /** Maximum size of a request body with images, bytes. */
   readonly bodyLimit: number;
+  readonly files: FileSettings;
   /** Idle timeout of a request body, milliseconds. By default half a minute. */
   readonly bodyIdleMs?: number;
   /** How long an idempotency key is remembered, milliseconds. */
   readonly idempotencyMs: number;
+}
+
+/** Uploaded files. */
+export interface FileSettings {
+  /** Maximum size of one, bytes. */
+  readonly maxBytes: number;
+  /** How long one is kept at most, milliseconds. */
+  readonly retentionMs: number;
+  /** The most bytes that a project may keep. */
+  readonly perProjectBytes: number;
 }
 
 /** The server with its type provider. */

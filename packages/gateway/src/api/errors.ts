@@ -7,7 +7,7 @@ import { UpstreamError } from '../providers/provider.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { REASONS } from '../tasks/reasons.ts';
 import { tooLarge } from './body/scanner.ts';
-import { isOfVideosApi, videoError } from './openaiVideos/errors.ts';
+import { isOfOpenAiApi, videoError } from './openaiVideos/errors.ts';
 import type { ErrorAnswer } from './schemas.ts';
 
 /** Errors that Fastify raises itself, with our status and message. */
@@ -39,7 +39,7 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string
 /** Sends the answer for an error. Details that a caller may not read are only logged. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const answer = errorAnswer(error, request, reply);
-  return reply.send(isOfVideosApi(request.routeOptions.url ?? request.url) ? videoError(answer) : answer);
+  return reply.send(isOfOpenAiApi(request.routeOptions.url ?? request.url) ? videoError(answer) : answer);
 }
 
 /** Sets status and headers on `reply`, logs server errors, and returns the body of the answer. */

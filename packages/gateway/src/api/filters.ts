@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { list, shown } from '../catalogue/words.ts';
 import { invalidRequest, type OnetakeError } from '../tasks/errors.ts';
-import { isOfVideosApi } from './openaiVideos/errors.ts';
+import { isOfOpenAiApi } from './openaiVideos/errors.ts';
 
 const METADATA = /^metadata\[(.{1,64})\]$/s;
 /** How many unknown parameters an error names. */
@@ -28,7 +28,7 @@ export function unknownParameters(request: FastifyRequest): OnetakeError | undef
   return invalidRequest(
     `${list(named, 'and')} ${what} of this call; it takes ${known.length === 0 ? 'none' : list(known, 'and')}.`,
     unknown[0]?.slice(0, 64).toWellFormed(),
-    isOfVideosApi(url) ? 'unknown_parameter' : undefined,
+    isOfOpenAiApi(url) ? 'unknown_parameter' : undefined,
   );
 }
 

@@ -64,12 +64,13 @@ const ReferenceBody = z
       ),
     url: z.string().optional().describe('A public URL'),
     data: z.string().optional().describe('The bytes: data URL or base64'),
+    file_id: z.string().optional().describe('The id of a file of `POST /v1/files`. Alias: `fileId`'),
     video_id: z
       .string()
       .optional()
       .describe('The id of a finished task of yours, whose video it is. Alias: `videoId`'),
   })
-  .describe('With exactly one of `url`, `data` and `video_id`');
+  .describe('With exactly one of `url`, `data`, `file_id` and `video_id`');
 
 /** Has every field of `SPELLINGS`. */
 export const SubmitBody = z
@@ -100,8 +101,16 @@ export const SubmitBody = z
       .describe(
         '`1280x720` or `1280*720`: an alternative to `resolution` and `aspect_ratio`; a contradiction is an error',
       ),
-    image: z.string().nullish().describe(described('image', 'First frame: URL, data URL or base64')),
-    last_frame: z.string().nullish().describe(described('lastFrame', 'Last frame, if the model accepts one')),
+    image: z
+      .string()
+      .nullish()
+      .describe(
+        described('image', 'First frame: URL, data URL, base64 or the id of a file of `POST /v1/files`'),
+      ),
+    last_frame: z
+      .string()
+      .nullish()
+      .describe(described('lastFrame', 'Last frame in the same forms, if the model accepts one')),
     references: z
       .array(ReferenceBody)
       .nullish()
@@ -114,7 +123,7 @@ export const SubmitBody = z
       .describe(
         described(
           'referenceImages',
-          'The short form of `references` for images without a role: URL, data URL or base64',
+          'The short form of `references` for images without a role: URL, data URL, base64 or the id of a file',
         ),
       ),
     image_fit: z
@@ -132,7 +141,7 @@ export const SubmitBody = z
       .describe(
         described(
           'videoUrl',
-          'Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL',
+          'Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL, and those that edit videos the id of a file',
         ),
       ),
     generate_audio: z.boolean().nullish().describe(described('generateAudio', 'Synchronised audio')),

@@ -10,6 +10,7 @@ import { answerError } from './errors.ts';
 import { unknownParameters } from './filters.ts';
 import { allowOrigin, allowOrigins } from './http/cors.ts';
 import { answerOtherMethods } from './http/methods.ts';
+import { openAiFileRoutes } from './openaiFiles/routes.ts';
 import { openAiVideoRoutes } from './openaiVideos/routes.ts';
 import { useOpenApi } from './openapi/document.ts';
 import { callbackRoutes } from './routes/callbacks.ts';
@@ -54,7 +55,7 @@ export async function createServer(context: ApiContext): Promise<App> {
     // OPTIONS for the server as a whole (RFC 9110, section 9.3.7).
     if (request.method === 'OPTIONS' && request.url === '*') return reply.code(204).send();
     const path = pathOf(request.url);
-    const advice = /^\/(?:videos?|models|events)(?:\/|$)/.test(path)
+    const advice = /^\/(?:videos?|files|models|events)(?:\/|$)/.test(path)
       ? `the base URL of a client ends with /v1: /v1${path}`
       : 'see /docs';
     const message = `There is no ${request.method} ${path}; ${advice}.`;
@@ -75,6 +76,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   taskRoutes(app, context);
   taskEventsRoute(app, context);
   openAiVideoRoutes(app, context, { submit, receive });
+  openAiFileRoutes(app, context);
   eventsRoute(app, context);
   webhookEndpointRoutes(app, context);
   webhookDeliveryRoutes(app, context);

@@ -245,7 +245,28 @@ export const SETTINGS = {
     env: 'ONETAKE_BODY_LIMIT_MB',
     schema: whole(1, 1024),
     default: '64',
-    description: 'Maximum size of a request body, MiB. Base64 makes images in a body a third larger.',
+    description:
+      'Maximum size of a request body, MiB, but for uploads to `/v1/files`. Base64 makes images in a body a third larger.',
+  }),
+  fileLimitMb: setting({
+    env: 'ONETAKE_FILE_LIMIT_MB',
+    schema: whole(1, 200),
+    default: '200',
+    description:
+      'Maximum size of a file that is uploaded to `/v1/files`, MiB. No upstream takes a larger video.',
+  }),
+  fileRetentionHours: setting({
+    env: 'ONETAKE_FILE_RETENTION_HOURS',
+    schema: whole(1, 8760),
+    default: '720',
+    description: 'How many hours an uploaded file is kept, unless its upload asks for less.',
+  }),
+  fileStorageMb: setting({
+    env: 'ONETAKE_FILE_STORAGE_MB',
+    schema: whole(1, 1_048_576),
+    default: '10240',
+    description:
+      'How much a project may keep in uploaded files at a time, MiB. Further uploads are answered with 409.',
   }),
   linkTtlHours: setting({
     env: 'ONETAKE_LINK_TTL_HOURS',

@@ -35,7 +35,10 @@ const generate = {
   negative_prompt: z.string().optional(),
   seed: z.number().int().optional(),
   generate_audio: z.boolean().optional(),
-  image: z.string().optional().describe('First frame: a public URL, a data URL or base64'),
+  image: z
+    .string()
+    .optional()
+    .describe('First frame: a public URL, a data URL, base64, or the id of a file of POST /v1/files'),
   last_frame: z.string().optional().describe('Last frame, in the same forms'),
   reference_images: z.array(z.string()).optional().describe('In the same forms'),
   video_url: z

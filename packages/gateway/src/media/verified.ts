@@ -10,6 +10,7 @@ import type { MediaStat, MediaStorage } from './media.ts';
 /** The columns of a media row that say what its bytes must be. */
 export interface StoredObject {
   readonly id: string;
+  readonly kind?: string;
   readonly storageKey: string;
   readonly state: 'pending' | 'present' | 'damaged';
   readonly bytes?: number;
@@ -112,14 +113,14 @@ export function createVerifiedMedia<Row extends StoredObject>({
   function suspect(row: Row, problem: Damage['problem']): OnetakeError {
     verified.delete(row.storageKey);
     verifyInBackground(row);
-    return notWhole(problem);
+    return notWhole(row, problem);
   }
 
   return {
     verify,
 
     async stat(row) {
-      if (row.state === 'damaged') throw notWhole('digest');
+      if (row.state === 'damaged') throw notWhole(row, 'digest');
       const stat = await storage.stat(row.storageKey);
       if (!stat) throw suspect(row, 'missing');
       if (row.bytes !== undefined && stat.bytes !== row.bytes) throw suspect(row, 'length');
@@ -129,7 +130,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
     },
 
     async read(row, range) {
-      if (row.state === 'damaged') throw notWhole('digest');
+      if (row.state === 'damaged') throw notWhole(row, 'digest');
       const isWhole = !range || (range.start === 0 && range.end + 1 === row.bytes);
       let source: Readable;
       try {
@@ -149,9 +150,11 @@ export function createVerifiedMedia<Row extends StoredObject>({
   };
 }
 
-function notWhole(problem: Damage['problem']): OnetakeError {
+function notWhole({ kind }: StoredObject, problem: Damage['problem']): OnetakeError {
   const next =
-    'It is fetched again where its provider still has it: try again in a minute, or submit the task again.';
+    kind === 'file'
+      ? 'Upload it again.'
+      : 'It is fetched again where its provider still has it: try again in a minute, or submit the task again.';
   return problem === 'missing'
     ? new OnetakeError(
         'media_missing',

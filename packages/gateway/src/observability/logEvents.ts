@@ -46,6 +46,8 @@ export const LOG_EVENTS = {
   'limits.report_failed': 'Cannot store that an account failed or works again; retrying.',
   'limits.reserve_failed': 'Cannot ask the database for permits to call upstreams; retrying.',
   'mcp.failed': 'A request of an MCP client failed, or was not one.',
+  'file.deleted': 'A caller deleted an uploaded file.',
+  'file.uploaded': 'A caller uploaded a file.',
   'media.damaged': 'A stored file is damaged or missing. It is repaired where that is possible.',
   'media.lost': 'A stored file cannot be repaired.',
   'media.mark_failed': 'Cannot record that a stored file is damaged.',

@@ -59,7 +59,10 @@ it.for(['openai_gateway.py', 'openai-gateway.mjs', 'litellm_gateway.py'])(
       const calls = reported.flatMap((line) =>
         line.simulator === simulator && line.call ? [line.call] : [],
       );
-      expect(calls).toEqual(expect.arrayContaining(['create', 'poll', 'list', 'download', 'refusals']));
+      const files = script.startsWith('openai') ? ['files'] : [];
+      expect(calls).toEqual(
+        expect.arrayContaining(['create', 'poll', 'list', 'download', 'refusals', ...files]),
+      );
       const [width, height] = options.size.split('x').map(Number);
       const video = await probe(await readFile(videoOf(simulator)));
       expect(video).toMatchObject({ width, height, seconds: Number(options.seconds) });

@@ -51,14 +51,23 @@ function createCollector({ limit, announced }: BodyFacts): BodySink & { bytes():
 async function readForm(bytes: Buffer, contentType: string): Promise<Record<string, unknown>> {
   const parts = await partsOf(bytes, contentType);
   refuseMuchText(bytes, parts);
+  const fields = createFields();
+  for (const { name, isFile, content } of parts)
+    fields.add(name, isFile ? new Upload(content) : textOf(name, content));
+  return fields.all();
+}
+
+/** The fields of a form. Throws if one is given twice. */
+export function createFields() {
   const fields = new Map<string, unknown>();
-  for (const { name, isFile, content } of parts) {
-    const read = isFile ? new Upload(content) : textOf(name, content);
-    const [, outer, inner] = /^([^[\]]+)\[([^[\]]+)\]$/.exec(name) ?? [];
-    if (outer === undefined || inner === undefined) addTo(fields, name, read);
-    else addTo(membersOf(fields, outer), inner, read, name);
-  }
-  return plain(fields);
+  return {
+    add(name: string, value: unknown): void {
+      const [, outer, inner] = /^([^[\]]+)\[([^[\]]+)\]$/.exec(name) ?? [];
+      if (outer === undefined || inner === undefined) addTo(fields, name, value);
+      else addTo(membersOf(fields, outer), inner, value, name);
+    },
+    all: () => plain(fields),
+  };
 }
 
 /** Everything except the files is limited like the text of a JSON body. */
@@ -69,7 +78,7 @@ function refuseMuchText(bytes: Buffer, parts: readonly FormPart[]): void {
 }
 
 /** The text as it was before it was put into a form, which has CRLF for every line break (WHATWG HTML, "Multipart form data"). */
-function textOf(name: string, content: Buffer): string {
+export function textOf(name: string, content: Buffer): string {
   if (!isUtf8(content)) throw invalidForm('The body is not valid UTF-8; encode its text as UTF-8.', name);
   return content.toString('utf8').replaceAll('\r\n', '\n');
 }

@@ -46,7 +46,7 @@ const TRICKLE_MS = 15_000;
 /** Minimum rate of a body: 128 kbit/s, slower than any mobile network. */
 const LEAST_BYTES_PER_MS = 16;
 /** A client that sends nothing for this long has gone. Milliseconds. */
-const IDLE_MS = 30_000;
+export const IDLE_MS = 30_000;
 
 /** Limits the cost of bodies while they are received, and the memory for the large bodies of a project. */
 export function createReceiver(app: App, { largestBody, idleMs = IDLE_MS }: ReceiveOptions): ReceiveBody {

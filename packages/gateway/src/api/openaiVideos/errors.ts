@@ -3,8 +3,8 @@ import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
 import type { ErrorAnswer } from '../schemas.ts';
 import type { VideoErrorAnswer } from './schemas.ts';
 
-/** Whether a request is for this API, whose errors have a form of their own. */
-export const isOfVideosApi = (url: string): boolean => /^\/+v1\/+videos(?:[/?]|$)/.test(url);
+/** Whether a request is for OpenAI's API, whose errors have a form of their own. */
+export const isOfOpenAiApi = (url: string): boolean => /^\/+v1\/+(?:videos|files)(?:[/?]|$)/.test(url);
 
 /** Fields of the unified API that have another name in this one. */
 const NAMES: ReadonlyMap<string, string> = new Map([

@@ -3,8 +3,10 @@ import { kindOf } from '../../catalogue/references.ts';
 import type { ModelLookup } from '../../catalogue/validate/request.ts';
 import { list, shown } from '../../catalogue/words.ts';
 import { invalidRequest } from '../../tasks/errors.ts';
+import { namesFile } from '../../tasks/ids.ts';
 import type { Task } from '../../tasks/task.ts';
 import { Upload } from '../body/multipart.ts';
+import { fileNotFound } from '../ownFile.ts';
 import { missing, unsupported } from './errors.ts';
 import { CreateBody, EditBody, ExtendBody, RemixBody } from './schemas.ts';
 
@@ -17,8 +19,20 @@ type UnifiedBody = Readonly<Record<string, unknown>>;
 /** What can be done to a video. */
 type Operation = 'remix' | 'edit' | 'extend';
 
-/** A video to change: one of the caller's tasks, or a file. */
-type Source = Task | Upload;
+/** A video to change: one of the caller's tasks, or a file in the request or uploaded earlier. */
+type Source = Task | Upload | FileId;
+
+/** The id of an uploaded file. */
+class FileId {
+  readonly fileId: string;
+
+  constructor(id: string) {
+    this.fileId = id;
+  }
+}
+
+const isFile = (source: Source): source is Upload | FileId =>
+  source instanceof Upload || source instanceof FileId;
 
 /** The calls that make a video. */
 export const CALLS = [
@@ -108,19 +122,17 @@ function creation(fields: Fields, models: ModelLookup): UnifiedBody {
   };
 }
 
-/** `input_reference`: a file, or an object with a URL (OpenAI's API description, schema ImageRefParam). */
+/** `input_reference`: a file, or an object with a URL or the id of an uploaded file (OpenAI's API description, schema ImageRefParam). */
 function imageOf(reference: unknown): string {
   const name = 'input_reference';
   if (reference instanceof Upload) return reference.base64;
   const { image_url: url, file_id: file } = isObject(reference) ? readFields(reference, REFERENCE) : {};
-  if (file !== undefined && url === undefined) {
-    throw unsupported(
-      `${name}.file_id is not possible here, because files are not kept ahead of a request; send the file itself, or image_url.`,
-      `${name}.file_id`,
-    );
+  if (typeof url === 'string' && file === undefined && !namesFile(url)) return url;
+  if (typeof file === 'string' && url === undefined) {
+    if (namesFile(file)) return file;
+    throw fileNotFound(file, `${name}.file_id`);
   }
-  if (typeof url === 'string' && file === undefined) return url;
-  throw invalidRequest(`${name} must be a file, or an object with image_url.`, name);
+  throw invalidRequest(`${name} must be a file, or an object with image_url or file_id.`, name);
 }
 
 const REFERENCE = ['image_url', 'file_id'];
@@ -131,8 +143,8 @@ async function sourceOf({ video }: Fields, find: (id: string) => Promise<Task>):
   if (video instanceof Upload) return video;
   const { id } = isObject(video) ? readFields(video, ['id']) : {};
   if (typeof id !== 'string')
-    throw invalidRequest('video must be a file, or an object with the id of a video.', 'video');
-  return find(id);
+    throw invalidRequest('video must be a file, or an object with the id of a video or of a file.', 'video');
+  return namesFile(id) ? new FileId(id) : find(id);
 }
 
 /** A change of a video as a body of the unified API. Throws a 400 if the model cannot do it. */
@@ -143,7 +155,7 @@ function change(
   models: ModelLookup,
 ): UnifiedBody {
   if (operation === 'extend' && seconds === undefined) throw missing('seconds');
-  const name = chosen ?? (source instanceof Upload ? undefined : source.request.model);
+  const name = chosen ?? (isFile(source) ? undefined : source.request.model);
   if (name === undefined) {
     throw invalidRequest('model is required when video is a file: it says which model changes it.', 'model');
   }
@@ -161,10 +173,9 @@ function changed(operation: Operation, source: Source, model: Model): UnifiedBod
   const { videoUrl, references } = model.parameters;
   const role = operation === 'extend' ? 'first_clip' : 'source';
   if (kindOf(references, { type: 'video', role })) {
-    const from = source instanceof Upload ? { data: source.base64 } : { video_id: source.id };
-    return { references: [{ type: 'video', role, ...from }], ...shapeOf(source, model) };
+    return { references: [{ type: 'video', role, ...originOf(source) }], ...shapeOf(source, model) };
   }
-  if (videoUrl?.of !== 'own' || source instanceof Upload) return undefined;
+  if (videoUrl?.of !== 'own' || isFile(source)) return undefined;
   const { extendsWith, keeps } = videoUrl;
   if (!extendsWith) {
     // A model that decides nothing else makes the one or the other: a video that is changed stays as long as it was.
@@ -180,9 +191,15 @@ function changed(operation: Operation, source: Source, model: Model): UnifiedBod
   };
 }
 
+/** Where the bytes of a reference are, in the unified API. */
+function originOf(source: Source): UnifiedBody {
+  if (source instanceof Upload) return { data: source.base64 };
+  return source instanceof FileId ? { file_id: source.fileId } : { video_id: source.id };
+}
+
 /** The shape of the source, as far as the model can make it. */
 function shapeOf(source: Source, { parameters }: Model): UnifiedBody {
-  if (source instanceof Upload) return {};
+  if (isFile(source)) return {};
   const { resolution, aspectRatio } = source.request;
   return {
     resolution: parameters.resolution.allowed.includes(resolution) ? resolution : null,
@@ -199,7 +216,7 @@ function cannot(operation: Operation, source: Source, model: Model, models: Mode
           'or',
         )}`
       : 'no model can';
-  const what = source instanceof Upload ? 'an uploaded video' : 'a video';
+  const what = isFile(source) ? 'an uploaded video' : 'a video';
   return unsupported(`${model.id} cannot ${operation} ${what}; ${advice}.`, 'model');
 }
 

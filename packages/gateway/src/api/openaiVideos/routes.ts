@@ -13,12 +13,11 @@ import { sendBytes, Variant } from '../routes/content.ts';
 import { queryNumber } from '../schemas.ts';
 import type { Submission } from '../submission.ts';
 import { deletedSince, unsupported, videoNotFound } from './errors.ts';
+import { addHeaders } from './headers.ts';
 import { CALLS, type Call, readFields, unifiedBody } from './request.ts';
 import { DeletedVideo, VIDEO_ERRORS, Video, VideoErrorAnswer, VideoPage } from './schemas.ts';
 import { videoView } from './view.ts';
 
-/** The version of OpenAI's API. */
-const VERSION = '2020-10-01';
 /** A query costs nothing, and the Python SDK keeps to the first pause that it is told. Milliseconds. */
 const POLL_AFTER_MS = 2000;
 
@@ -48,17 +47,6 @@ export function openAiVideoRoutes(
     readRoutes(scope, context);
     contentRoute(scope, context);
     characterRoutes(scope, context);
-  });
-}
-
-/** The headers that OpenAI's SDKs read. */
-function addHeaders(scope: App): void {
-  scope.addHook('onSend', (_request, reply, payload, done) => {
-    reply.header('openai-version', VERSION);
-    reply.header('openai-processing-ms', Math.round(reply.elapsedTime));
-    // The SDKs would repeat a call that the state of the video forbids.
-    if (reply.statusCode === 409) reply.header('x-should-retry', 'false');
-    done(null, payload);
   });
 }
 

@@ -66,7 +66,7 @@ const file = z.file();
 const video = z
   .union([z.object({ id: z.string() }), file])
   .describe(
-    'A finished video of yours, or in a form a file, if the model takes one; `model` is then required',
+    'A finished video of yours; or if the model takes one, a file, in the form or by the `id` of an uploaded one: `model` is then required',
   );
 const otherModel = model.describe('Not in OpenAI’s API: another model than that of the video').optional();
 
@@ -80,7 +80,7 @@ export const CreateBody = z
       .union([
         file,
         z.object({ image_url: z.string() }).describe('A URL or a data URL'),
-        z.object({ file_id: z.string() }),
+        z.object({ file_id: z.string() }).describe('The id of a file of `POST /v1/files`'),
       ])
       .nullish()
       .describe('The first frame'),

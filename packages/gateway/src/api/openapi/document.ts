@@ -34,6 +34,7 @@ export async function useOpenApi(app: App, { settings, clock }: ApiContext): Pro
       servers: [{ url: publicUrl ?? '/' }],
       tags: [
         { name: 'Video', description: 'Submit, query, download' },
+        { name: 'Files', description: 'Inputs that are uploaded ahead, as in OpenAI’s API' },
         { name: 'OpenAI Videos', description: 'The same tasks through OpenAI’s API, for its SDKs' },
         { name: 'Webhooks', description: 'Where events are announced, and what was sent' },
         { name: 'Models', description: 'The models and what they accept' },

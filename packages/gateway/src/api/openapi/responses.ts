@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { EVENT_TYPES } from '../../tasks/events.ts';
-import { isOfVideosApi } from '../openaiVideos/errors.ts';
+import { isOfOpenAiApi } from '../openaiVideos/errors.ts';
 import { VideoErrorAnswer } from '../openaiVideos/schemas.ts';
 import { ErrorAnswer, EventData, ResetData, TaskAnswer } from '../schemas.ts';
 
@@ -152,7 +152,7 @@ function commonErrors({ requestBody, security }: Operation, method: string): Rec
 /** Completes the paths of an OpenAPI document: media types and headers of answers, and the errors that no route lists. */
 export function describeAnswers(paths: Paths): void {
   for (const [path, methods] of Object.entries(paths)) {
-    const error = isOfVideosApi(path) ? VIDEO_ERROR : ERROR;
+    const error = isOfOpenAiApi(path) ? VIDEO_ERROR : ERROR;
     for (const [method, operation] of Object.entries(methods)) describeOperation(operation, method, error);
   }
 }

@@ -71,7 +71,10 @@ function toNumber(value: unknown): number | undefined {
 /** Refuses only what cannot be an image. It is fetched and decoded later, through the guarded fetch. */
 export function checkImage(name: string, value: unknown): string {
   if (!isText(value) || value.trim() === '') {
-    throw invalidRequest(`${name} must be a URL, a data URL or the base64 of an image, as text.`, name);
+    throw invalidRequest(
+      `${name} must be a URL, a data URL, the base64 of an image or the id of a file, as text.`,
+      name,
+    );
   }
   const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(value.slice(0, 64))?.[1]?.toLowerCase();
   if (scheme !== undefined && !['http', 'https', 'data'].includes(scheme)) {

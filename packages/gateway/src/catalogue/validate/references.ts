@@ -1,5 +1,5 @@
 import { invalidRequest } from '../../tasks/errors.ts';
-import { isTaskId } from '../../tasks/ids.ts';
+import { isTaskId, mediaIdOfFile, namesFile } from '../../tasks/ids.ts';
 import { REFERENCE_TYPES, type ReferenceType } from '../../tasks/request.ts';
 import type { Field, Given } from '../fields.ts';
 import type { Model, ReferencesSpec } from '../model.ts';
@@ -14,7 +14,7 @@ export interface DraftReference {
   readonly role?: string;
   /** Its place in the request, for errors: `references[1]`. */
   readonly field: string;
-  /** A URL, a data URL or base64; or a task of this gateway whose video it is. */
+  /** A URL, a data URL, base64 or the id of an uploaded file; or a task of this gateway whose video it is. */
   readonly from: { readonly given: string } | { readonly videoId: string };
 }
 
@@ -24,13 +24,15 @@ interface OfferedModels {
 }
 
 /** The members of a reference on the wire. */
-const MEMBERS: Readonly<Record<string, 'type' | 'role' | 'url' | 'data' | 'videoId'>> = {
+const MEMBERS: Readonly<Record<string, 'type' | 'role' | 'url' | 'data' | 'videoId' | 'fileId'>> = {
   type: 'type',
   role: 'role',
   url: 'url',
   data: 'data',
   video_id: 'videoId',
   videoId: 'videoId',
+  file_id: 'fileId',
+  fileId: 'fileId',
 };
 
 /** The references of a request, in any of its forms. Throws a 400 that says what the model takes, and which models take what it does not. */
@@ -68,8 +70,12 @@ function sourceIn(model: Model, fields: ReadonlyMap<Field, Given>): DraftReferen
   const given = fields.get('videoUrl');
   if (!given || !takesSource(model)) return undefined;
   const { name, value } = given;
-  const from = typeof value === 'string' && isTaskId(value) ? { videoId: value } : { given: checkUrl(given) };
-  return { type: 'video', role: 'source', field: name, from };
+  return { type: 'video', role: 'source', field: name, from: sourceFrom(given, value) };
+}
+
+function sourceFrom(given: Given, value: unknown): DraftReference['from'] {
+  if (typeof value === 'string' && isTaskId(value)) return { videoId: value };
+  return { given: typeof value === 'string' && namesFile(value) ? value : checkUrl(given) };
 }
 
 function fromImages(model: Model, { name, value }: Given, models: OfferedModels): readonly DraftReference[] {
@@ -132,13 +138,14 @@ function membersOf(item: object, field: string): Members {
     const member = Object.hasOwn(MEMBERS, name) ? MEMBERS[name] : undefined;
     if (!member) {
       throw invalidRequest(
-        `${field} has no member ${shown(name)}; it may have type, url, data, video_id and role.`,
+        `${field} has no member ${shown(name)}; it may have type, url, data, file_id, video_id and role.`,
         field,
       );
     }
     if (value === null) continue;
     if (Object.hasOwn(members, member)) {
-      throw invalidRequest(`${field} has video_id twice; send it once, as video_id or as videoId.`, field);
+      const [one, other] = Object.keys(MEMBERS).filter((spelling) => MEMBERS[spelling] === member);
+      throw invalidRequest(`${field} has ${one} twice; send it once, as ${one} or as ${other}.`, field);
     }
     members[member] = value;
   }
@@ -147,18 +154,26 @@ function membersOf(item: object, field: string): Members {
 
 function sourceOf(
   type: ReferenceType,
-  { url, data, videoId }: Members,
+  { url, data, videoId, fileId }: Members,
   field: string,
 ): DraftReference['from'] {
-  if ([url, data, videoId].filter((source) => source !== undefined).length !== 1) {
-    throw invalidRequest(`${field} must have exactly one of url, data and video_id.`, field);
+  if ([url, data, videoId, fileId].filter((source) => source !== undefined).length !== 1) {
+    throw invalidRequest(`${field} must have exactly one of url, data, file_id and video_id.`, field);
   }
   if (url !== undefined) return { given: checkUrl({ name: `${field}.url`, value: url }) };
   if (data !== undefined) {
-    if (isText(data) && data.trim() !== '' && !/^https?:/i.test(data)) return { given: data };
+    if (isText(data) && data.trim() !== '' && !/^https?:/i.test(data) && !namesFile(data))
+      return { given: data };
     throw invalidRequest(
-      `${field}.data must be a data URL or base64, as text; a link belongs in ${field}.url.`,
+      `${field}.data must be a data URL or base64, as text; a link belongs in ${field}.url, and the id of a file in ${field}.file_id.`,
       `${field}.data`,
+    );
+  }
+  if (fileId !== undefined) {
+    if (typeof fileId === 'string' && mediaIdOfFile(fileId) !== undefined) return { given: fileId };
+    throw invalidRequest(
+      `${field}.file_id must be the id of a file that you uploaded to /v1/files; got ${shown(fileId)}.`,
+      `${field}.file_id`,
     );
   }
   if (type !== 'video') {

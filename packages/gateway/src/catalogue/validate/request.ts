@@ -14,7 +14,7 @@ import { checkRules, ruleNotes } from './rules.ts';
 import { checkShape } from './shape.ts';
 import { characters, checkMetadata, checkPrompt, checkProviderOptions, checkUrl } from './text.ts';
 
-/** A checked request whose images and references are still in the caller's form: URL, data URL or base64. */
+/** A checked request whose images and references are still in the caller's form: URL, data URL, base64 or the id of a file. */
 export type DraftRequest = Omit<VideoRequest, 'image' | 'lastFrame' | 'references'> & {
   readonly image?: string;
   readonly lastFrame?: string;

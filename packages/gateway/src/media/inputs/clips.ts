@@ -1,4 +1,4 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { DraftReference } from '../../catalogue/validate/references.ts';
 import { FetchError } from '../../net/fetchError.ts';
 import type { GuardedFetch } from '../../net/guardedFetch.ts';
@@ -8,7 +8,7 @@ import type { Clock } from '../../time/clock.ts';
 import type { AudioVerdict } from '../inspect/audio.job.ts';
 import type { ProbeVerdict } from '../inspect/probe.job.ts';
 import type { MediaStorage } from '../media.ts';
-import { refused } from './bytes.ts';
+import { notOfType, type OpenFile, readUntil, refused } from './bytes.ts';
 import { base64Bytes, decodedPieces, readGivenImage } from './inlineImage.ts';
 import type { InputRow, InputRows } from './rows.ts';
 import { stage } from './staged.ts';
@@ -24,12 +24,17 @@ export interface StoredClip {
 /** Reads, probes and stores a reference video or sound. Throws a 400 that names its field; then nothing stays stored. */
 export type ClipReader = (clip: DraftClip, projectId: string, signal: AbortSignal) => Promise<StoredClip>;
 
-export interface ClipReaderParts {
+/** What measures videos and sounds. */
+export interface ClipProbes {
+  readonly probeVideo: (path: string) => Promise<ProbeVerdict>;
+  readonly probeAudio: (path: string) => Promise<AudioVerdict>;
+}
+
+export interface ClipReaderParts extends ClipProbes {
   readonly guardedFetch: GuardedFetch;
   readonly storage: MediaStorage;
   readonly store: InputRows;
-  readonly probeVideo: (path: string) => Promise<ProbeVerdict>;
-  readonly probeAudio: (path: string) => Promise<AudioVerdict>;
+  readonly openFile: OpenFile;
   /** Opens the video of a finished task of the project. Throws a 400 that names the field. */
   readonly openVideo: (taskId: string, projectId: string, field: string) => Promise<Readable>;
   readonly clock: Clock;
@@ -38,7 +43,7 @@ export interface ClipReaderParts {
 }
 
 /** No upstream takes a larger video (100 to 200 MB). */
-const MAX_BYTES = 200 * 2 ** 20;
+const MAX_CLIP_BYTES = 200 * 2 ** 20;
 /** A large video from a slow host. The request of the client waits for it. Milliseconds. */
 const FETCH_MS = 100_000;
 
@@ -80,7 +85,7 @@ function sourceOf({ from }: DraftClip): Pick<StoredInput, 'sourceUrl'> {
 
 /** Gives the bytes to `take`, wherever they are. */
 async function send(
-  { guardedFetch, openVideo, maxBytes = MAX_BYTES }: ClipReaderParts,
+  { guardedFetch, openVideo, openFile, maxBytes = MAX_CLIP_BYTES }: ClipReaderParts,
   { from, field, type }: DraftClip,
   projectId: string,
   signal: AbortSignal,
@@ -93,10 +98,16 @@ async function send(
     );
   if ('videoId' in from) {
     const video = await openVideo(from.videoId, projectId, field);
-    return copy(video, { signal, take: (pieces) => take(atMost(maxBytes, pieces, tooLarge)) });
+    return readUntil(video, signal, (pieces) => take(atMost(maxBytes, pieces, tooLarge)));
   }
   const given = readGivenImage(from.given);
   if (!given) throw refused(field, `data must be a data URL or base64 of the ${NOUNS[type]}.`);
+  if (given.kind === 'file') {
+    const file = await openFile(given.id, projectId, field);
+    if (!file.contentType.startsWith(`${type}/`)) throw notOfType(field, `a ${NOUNS[type]}`, file);
+    if (file.bytes > maxBytes) throw tooLarge();
+    return readUntil(await file.read(), signal, (pieces) => take(atMost(maxBytes, pieces, tooLarge)));
+  }
   if (given.kind === 'base64') {
     if (base64Bytes(given.base64) > maxBytes) throw tooLarge();
     const invalid = () =>
@@ -134,27 +145,8 @@ async function send(
   }
 }
 
-/** Gives a video of our own to `take` until the signal, however its storage hangs. Throws the reason of the signal. */
-async function copy(
-  video: Readable,
-  { signal, take }: { signal: AbortSignal; take: (pieces: AsyncIterable<Buffer>) => Promise<void> },
-): Promise<void> {
-  // Its errors are those of `take`, which may not read it yet.
-  addAbortSignal(
-    signal,
-    video.on('error', () => undefined),
-  );
-  try {
-    await take(video);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    video.destroy();
-  }
-}
-
-async function* atMost(
+/** Throws if there is more. */
+export async function* atMost(
   bytes: number,
   pieces: AsyncIterable<Buffer>,
   tooLarge: () => Error,
@@ -175,9 +167,10 @@ const mayBe = (type: DraftClip['type'], contentType: string): boolean =>
   contentType.toLowerCase().startsWith(`${type}/`) ||
   /^(application|binary)\/octet-stream/i.test(contentType);
 
-async function measured(
-  { probeVideo, probeAudio }: ClipReaderParts,
-  { type, field }: DraftClip,
+/** What a video or sound is. Throws a 400 that names its field if it is no such thing. */
+export async function measured(
+  { probeVideo, probeAudio }: ClipProbes,
+  { type, field }: Pick<DraftClip, 'type' | 'field'>,
   path: string,
 ): Promise<Measured> {
   if (type === 'audio') {

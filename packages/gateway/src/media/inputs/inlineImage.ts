@@ -1,13 +1,17 @@
+import { namesFile } from '../../tasks/ids.ts';
+
 /** The forms in which a caller may pass an image. */
 export type GivenImage =
   | { readonly kind: 'url'; readonly url: string }
-  | { readonly kind: 'base64'; readonly base64: string };
+  | { readonly kind: 'base64'; readonly base64: string }
+  | { readonly kind: 'file'; readonly id: string };
 
 /** The longest `data:` URL header in which a comma is searched for: a type and a few parameters. */
 const DATA_HEADER_LENGTH = 256;
 
-/** Distinguishes a URL from image data in the request; undefined if it is neither. */
+/** Distinguishes a URL and the id of an uploaded file from image data in the request; undefined if it is none of them. */
 export function readGivenImage(raw: string): GivenImage | undefined {
+  if (namesFile(raw)) return { kind: 'file', id: raw };
   if (/^https?:/i.test(raw)) return { kind: 'url', url: raw };
   if (/^data:/i.test(raw)) {
     const comma = raw.slice(0, DATA_HEADER_LENGTH).indexOf(',');

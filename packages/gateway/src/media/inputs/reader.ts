@@ -23,7 +23,7 @@ import { type FittedImage, fitted, type ImageRule } from './fit.ts';
 import type { GivenImage } from './inlineImage.ts';
 import type { InputRow, InputRows } from './rows.ts';
 
-/** Ingests the images, videos and sounds of a request: fetches or decodes them, checks that they are what they should be, and stores them. */
+/** Ingests the images, videos and sounds of a request: fetches, decodes or copies them, checks that they are what they should be, and stores them. */
 export interface InputReader {
   /**
    * Resolves with the request with its inputs stored, and with their media rows, which the caller marks as present when it
@@ -45,7 +45,8 @@ export interface ReadInputs {
   readonly notes: readonly string[];
 }
 
-export interface InputReaderParts extends Pick<ClipReaderParts, 'probeVideo' | 'probeAudio' | 'openVideo'> {
+export interface InputReaderParts
+  extends Pick<ClipReaderParts, 'probeVideo' | 'probeAudio' | 'openVideo' | 'openFile'> {
   readonly guardedFetch: GuardedFetch;
   readonly storage: MediaStorage;
   /** Decodes an image completely; throws `BadImage`. */
@@ -64,7 +65,7 @@ export interface InputReaderParts extends Pick<ClipReaderParts, 'probeVideo' | '
 }
 
 /** No upstream accepts larger images (10 to 20 MB). */
-const MAX_BYTES = 20 * 2 ** 20;
+export const MAX_IMAGE_BYTES = 20 * 2 ** 20;
 /** Concurrent fetches, over all projects and per project. They bound memory, and slow hosts of one project do not block others. */
 const FETCHED = { total: 24, perTenant: 4 };
 /** Concurrent decodes of images from the request body. */
@@ -72,7 +73,8 @@ const DECODED_AT_A_TIME = 4;
 /** The timeout for all images of a request, from queueing to the last byte. Milliseconds. */
 const FETCH_ALL_MS = 60_000;
 
-const EXTENSIONS: Readonly<Record<ImageType, string>> = {
+/** The extensions of stored images. */
+export const EXTENSIONS: Readonly<Record<ImageType, string>> = {
   'image/png': 'png',
   'image/jpeg': 'jpg',
   'image/webp': 'webp',
@@ -81,16 +83,17 @@ const EXTENSIONS: Readonly<Record<ImageType, string>> = {
 export function createInputReader(parts: InputReaderParts): InputReader {
   const {
     guardedFetch,
+    openFile,
     storage,
     inspectImage,
     drawFitting,
     store,
     clock,
-    maxBytes = MAX_BYTES,
+    maxBytes = MAX_IMAGE_BYTES,
     hasLinks,
     fetchAllMs = FETCH_ALL_MS,
   } = parts;
-  const bytesOf = createImageSource({ guardedFetch, maxBytes });
+  const bytesOf = createImageSource({ guardedFetch, openFile, maxBytes });
   const readClip = createClipReader({
     ...parts,
     ...(parts.maxClipBytes === undefined ? {} : { maxBytes: parts.maxClipBytes }),
@@ -106,7 +109,7 @@ export function createInputReader(parts: InputReaderParts): InputReader {
   ): Promise<StoredImage> {
     const { name, model, demand, fit } = rule;
     if (demand?.by === 'url' && given.kind !== 'url' && !hasLinks) throw needsLink(name, model);
-    const bytes = await bytesOf(given, name, signal);
+    const bytes = await bytesOf(given, { name, projectId }, signal);
     const contentType = await imageTypeOf(bytes, name);
     signal.throwIfAborted();
 
@@ -244,7 +247,7 @@ function createTurns() {
     signal: AbortSignal,
     work: () => Promise<T>,
   ): Promise<T> => {
-    if (kind === 'base64') return decoding(work);
+    if (kind !== 'url') return decoding(work);
     const release = await fetching.acquire(projectId, 1, signal);
     try {
       return await work();

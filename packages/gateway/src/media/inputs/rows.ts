@@ -17,6 +17,15 @@ export interface InputRow extends StagedRow {
   readonly kind: 'input';
 }
 
+/** The media row of a file that was uploaded to be used as an input. */
+export interface FileRow extends StagedRow {
+  readonly kind: 'file';
+  /** What the caller calls it. */
+  readonly name?: string;
+  readonly purpose?: string;
+  readonly expiresAt?: number;
+}
+
 /** The part of the store that these rows need. */
 export interface StagedRows<Row extends StagedRow> {
   putMedia(rows: readonly Row[]): Promise<void>;

@@ -11,6 +11,7 @@ export interface Staged<Row extends StagedRow> {
   /** Where the bytes are, to be measured. */
   readonly path: string;
   readonly bytes: number;
+  readonly createdAt: number;
   /** Takes the bytes in. */
   fill(pieces: AsyncIterable<Buffer>): Promise<void>;
   /** Stores the bytes durably. Resolves with their row, which is still pending. */
@@ -59,6 +60,7 @@ export async function stage<Row extends StagedRow>(
 
   return {
     path: write.path,
+    createdAt: row.createdAt,
     get bytes() {
       return bytes;
     },

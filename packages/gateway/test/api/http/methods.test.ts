@@ -26,6 +26,9 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   [`/v1/videos/video_${'0'.repeat(32)}/remix`]: ['POST'],
   '/v1/videos/edits': ['POST'],
   '/v1/videos/extensions': ['POST'],
+  '/v1/files': ['GET', 'HEAD', 'POST'],
+  [`/v1/files/file-${'0'.repeat(32)}`]: ['DELETE', 'GET', 'HEAD'],
+  [`/v1/files/file-${'0'.repeat(32)}/content`]: ['GET', 'HEAD'],
   '/v1/models': ['GET', 'HEAD'],
   '/v1/models/onetake-preview': ['GET', 'HEAD'],
   '/v1/webhook_endpoints': ['GET', 'HEAD', 'POST'],
@@ -73,7 +76,7 @@ describe.each(Object.entries(PATHS))('%s', (path, methods) => {
       if (method === 'CONNECT') continue;
       expect(headers.get('allow')).toBe(allow);
       if (method === 'HEAD') expect(body).toBe('');
-      else if (path.startsWith('/v1/videos'))
+      else if (/^\/v1\/(?:videos|files)/.test(path))
         expect(JSON.parse(body).error.type).toBe('invalid_request_error');
       else expect(ErrorAnswer.parse(JSON.parse(body)).error.request_id).toBe(headers.get('x-request-id'));
     }

@@ -67,6 +67,14 @@ describe('a change of a video', () => {
     await expect(sora.body).rejects.toThrow('sora-2 cannot edit an uploaded video');
   });
 
+  it('may be of a file that was uploaded earlier', async () => {
+    const id = `file-${'0'.repeat(32)}`;
+    const file = asked('edit', 'onetake-preview', { model: 'seedance-2.5', video: { id } });
+    const { draft } = checkRequest(await file.body, catalogue);
+    expect(draft.references?.[0]).toMatchObject({ type: 'video', role: 'source', from: { given: id } });
+    await expect(asked('edit', 'sora-2', { video: { id } }).body).rejects.toThrow('model is required');
+  });
+
   it.each([
     ['remix', {}],
     ['edit', {}],

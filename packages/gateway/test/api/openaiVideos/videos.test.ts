@@ -155,11 +155,6 @@ describe('create', () => {
       { param: 'input_reference', code: 'invalid_value', says: 'image_url' },
     ],
     [
-      'a file id',
-      { ...SHORT, input_reference: { file_id: 'file-1' } },
-      { param: 'input_reference.file_id', code: 'unsupported_operation', says: 'file_id' },
-    ],
-    [
       'an image that is none',
       { ...SHORT, input_reference: { image_url: 'data:image/png;base64,AAAA' } },
       { param: 'input_reference', code: 'invalid_value', says: 'input_reference' },

@@ -84,7 +84,19 @@ describe('references', () => {
       'references[0]',
     ],
     ['a name of Object', [{ type: 'image', constructor: PNG }], /no member "constructor"/, 'references[0]'],
-    ['no source', [{ type: 'image' }], /exactly one of url, data and video_id/, 'references[0]'],
+    [
+      'a file id of another form',
+      [{ type: 'image', file_id: 'file-1' }],
+      /file_id must be the id of a file that you uploaded/,
+      'references[0].file_id',
+    ],
+    [
+      'a file id as data',
+      [{ type: 'image', data: `file-${'0'.repeat(32)}` }],
+      /the id of a file in references\[0\]\.file_id/,
+      'references[0].data',
+    ],
+    ['no source', [{ type: 'image' }], /exactly one of url, data, file_id and video_id/, 'references[0]'],
     ['two sources', [{ type: 'image', url: PNG, data: 'AAAA' }], /exactly one of/, 'references[0]'],
     [
       'a member in both spellings',

@@ -269,8 +269,16 @@ describe('a value that a model does not accept is refused with the field, the va
     ],
     [{ size: 'large' }, 'size', 'size must be width and height in pixels, such as "1280x720"; got "large".'],
     [{ size: 720 }, 'size', 'size must be width and height in pixels, such as "1280x720"; got 720.'],
-    [{ image: 7 }, 'image', 'image must be a URL, a data URL or the base64 of an image, as text.'],
-    [{ image: ' ' }, 'image', 'image must be a URL, a data URL or the base64 of an image, as text.'],
+    [
+      { image: 7 },
+      'image',
+      'image must be a URL, a data URL, the base64 of an image or the id of a file, as text.',
+    ],
+    [
+      { image: ' ' },
+      'image',
+      'image must be a URL, a data URL, the base64 of an image or the id of a file, as text.',
+    ],
     [
       { image: 'file:///etc/passwd' },
       'image',

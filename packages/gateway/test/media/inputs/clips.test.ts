@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
+import { refused } from '../../../src/media/inputs/bytes.ts';
 import { createClipReader, type DraftClip, refusedVideo } from '../../../src/media/inputs/clips.ts';
 import { probeAudio, probeVideo } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
@@ -59,12 +60,19 @@ async function world() {
   const storage = createFileStorage({ root: join(dir, 'media') });
   /** The videos of finished tasks, or their paths, by task. */
   const own = new Map<string, string | Readable>();
+  const uploaded = new Map<string, { contentType: string; bytes: Buffer }>();
   const read = createClipReader({
     guardedFetch: createGuardedFetch({ allowHosts: ['127.0.0.1'] }),
     storage,
     store,
     probeVideo: (path) => probeVideo(native, path),
     probeAudio: (path) => probeAudio(native, path),
+    openFile: async (id, _project, field) => {
+      const file = uploaded.get(id);
+      if (!file) throw refused(field, 'there is no file');
+      const { contentType, bytes } = file;
+      return { contentType, bytes: bytes.length, read: async () => Readable.from([bytes]) };
+    },
     openVideo: async (taskId, _project, field) => {
       const path = own.get(taskId);
       if (path === undefined) throw refusedVideo(field, 'names no video of your project.');
@@ -74,7 +82,7 @@ async function world() {
     maxBytes: MAX_BYTES,
   });
   const files = () => readdir(join(dir, 'media', 'input')).catch(() => []);
-  return { read, storage, store, own, files };
+  return { read, storage, store, own, uploaded, files };
 }
 
 const clip = (type: 'video' | 'audio', from: DraftClip['from'] | string, role?: string): DraftClip => ({
@@ -109,6 +117,31 @@ describe('a reference', () => {
     });
     expect((await readAll(await storage.read(row.storageKey))).equals(bytes)).toBe(true);
     expect(await store.media(row.id)).toMatchObject({ state: 'pending', storageKey: row.storageKey });
+  });
+
+  it('is copied if it is an uploaded file', async () => {
+    const { read, storage, uploaded } = await world();
+    const bytes = wav();
+    uploaded.set('file-1', { contentType: 'audio/wav', bytes });
+    const { reference, row } = await read(clip('audio', 'file-1'), 'project', NEVER);
+    expect(reference.input).toMatchObject({ contentType: 'audio/wav', bytes: bytes.length, duration: 1 });
+    expect(reference.input).not.toHaveProperty('sourceUrl');
+    expect((await readAll(await storage.read(row.storageKey))).equals(bytes)).toBe(true);
+  });
+
+  it.each<[string, { contentType: string; bytes: Buffer } | undefined, RegExp]>([
+    ['is not there', undefined, /^references\[0\]: there is no file/],
+    [
+      'is something else',
+      { contentType: 'image/png', bytes: wav() },
+      /the file is image\/png, and not a sound file/,
+    ],
+    ['is too large', { contentType: 'audio/wav', bytes: Buffer.alloc(MAX_BYTES + 1) }, /larger than/],
+  ])('is refused if the file %s, and nothing stays', async (_what, file, says) => {
+    const { read, uploaded, files } = await world();
+    if (file) uploaded.set('file-1', file);
+    await expect(read(clip('audio', 'file-1'), 'project', NEVER)).rejects.toThrow(says);
+    expect(await files()).toEqual([]);
   });
 
   it('is downloaded if it is a URL, which is kept', async () => {

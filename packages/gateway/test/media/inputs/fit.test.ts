@@ -46,6 +46,7 @@ async function world({ hasLinks = false } = {}) {
     probeVideo: () => Promise.reject(new Error('not reached')),
     probeAudio: () => Promise.reject(new Error('not reached')),
     openVideo: () => Promise.reject(new Error('not reached')),
+    openFile: () => Promise.reject(new Error('not reached')),
     store,
     hasLinks,
     clock: { now: () => 0 },

@@ -61,6 +61,7 @@ async function world({ fetchAllMs }: { fetchAllMs?: number } = {}) {
     drawFitting: (input) => drawFitting(native, input),
     probeVideo: (path) => probeVideo(native, path),
     probeAudio: (path) => probeAudio(native, path),
+    openFile: () => Promise.reject(new Error('not reached')),
     openVideo: async (taskId, _project, field) => {
       const path = own.get(taskId);
       if (path === undefined) throw refusedVideo(field, 'names no video of your project.');
@@ -309,6 +310,7 @@ it('an internal failure is not blamed on the caller, and leaves nothing behind',
     probeVideo: () => Promise.reject(new Error('not reached')),
     probeAudio: () => Promise.reject(new Error('not reached')),
     openVideo: () => Promise.reject(new Error('not reached')),
+    openFile: () => Promise.reject(new Error('not reached')),
     store: {
       putMedia: async (written) => {
         for (const row of written) rows.set(row.id, row);

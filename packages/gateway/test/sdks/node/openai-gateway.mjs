@@ -3,6 +3,27 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { drive, until } from './driver.mjs';
 
+async function files(client, { NotFoundError }, { image, short, finished, upload }) {
+  const file = await client.files.create({
+    file: await upload(),
+    purpose: 'user_data',
+    expires_after: { anchor: 'created_at', seconds: 3600 },
+  });
+  assert.equal(file.expires_at, file.created_at + 3600);
+  assert.deepEqual(await client.files.waitForProcessing(file.id), file);
+  const listed = await Array.fromAsync(client.files.list({ limit: 1 }));
+  assert.ok(listed.some(({ id }) => id === file.id));
+  const content = Buffer.from(await (await client.files.content(file.id)).arrayBuffer());
+  assert.ok(content.equals(readFileSync(image)));
+  const asked = { ...short, prompt: 'a boat of a file', input_reference: { file_id: file.id } };
+  const video = await client.videos.create(asked);
+  assert.equal((await client.files.delete(file.id)).deleted, true);
+  await assert.rejects(client.files.retrieve(file.id), NotFoundError);
+  await assert.rejects(client.videos.create(asked), NotFoundError);
+  assert.equal((await finished(video)).status, 'completed');
+  await client.videos.delete(video.id);
+}
+
 await drive(
   'openai',
   async ({ simulator, url, key, model, options, image, worked, store }, { default: OpenAI, toFile }) => {
@@ -31,6 +52,14 @@ await drive(
     const poster = await videos.downloadContent(video.id, { variant: 'thumbnail' });
     assert.equal(poster.headers.get('content-type'), 'image/jpeg');
     worked('download');
+
+    await files(client, OpenAI, {
+      image,
+      short,
+      finished,
+      upload: () => toFile(readFileSync(image), 'boat.png'),
+    });
+    worked('files');
 
     const made = [video.id];
     if (simulator === 'sora') {

@@ -37,6 +37,8 @@ def script(gateway):
         error = driver.refused(openai.BadRequestError, lambda: videos.remix(video.id, prompt="at night"))
         assert error.code == "unsupported_operation" and error.param == "model", error
 
+    files(client, gateway, short)
+
     other = asyncio.run(create_and_poll(gateway, short))
     assert other.status == "completed", other
     newest = [each.id for each in videos.list(limit=2)]
@@ -53,6 +55,28 @@ def script(gateway):
     stranger = client.with_options(api_key="wrong")
     driver.refused(openai.AuthenticationError, lambda: stranger.videos.retrieve(video.id))
     gateway.worked("refusals")
+
+
+def files(client, gateway, short):
+    image = gateway.image.read_bytes()
+    expiry = {"anchor": "created_at", "seconds": 3600}
+    file = client.files.create(file=gateway.image, purpose="vision", expires_after=expiry)
+    assert client.files.wait_for_processing(file.id) == file and file.bytes == len(image), file
+    assert file.id in [each.id for each in client.files.list(limit=1, purpose="vision")]
+    assert client.files.content(file.id).read() == image
+    # As an argument, this SDK takes files only.
+    reference = {"input_reference": {"file_id": file.id}}
+    video = client.videos.create(prompt="a boat of a file", extra_body=reference, **short)
+    assert client.files.delete(file.id).deleted
+    driver.refused(openai.NotFoundError, lambda: client.files.retrieve(file.id))
+    driver.refused(
+        openai.NotFoundError, lambda: client.videos.create(prompt="a boat", extra_body=reference, **short)
+    )
+    driver.refused(openai.BadRequestError, lambda: client.files.create(file=b"text", purpose="user_data"))
+    video = client.videos.poll(video.id)
+    assert video.status == "completed", video
+    assert client.videos.delete(video.id).deleted
+    gateway.worked("files")
 
 
 def changes(client, video):
