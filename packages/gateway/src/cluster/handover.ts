@@ -35,14 +35,10 @@ interface HandoverParts {
 const BATCH = 500;
 
 export function createHandover({ store, cluster, isDriven }: HandoverParts): Handover {
+  /** Names are never reused, so nothing is ever removed. */
   const leaving = new Set<string>();
 
-  function staying(members: readonly string[]): readonly string[] {
-    // The names of nodes that have left are never reused.
-    for (const name of leaving) if (!members.includes(name)) leaving.delete(name);
-    return members.filter((member) => !leaving.has(member));
-  }
-
+  const staying = (members: readonly string[]) => members.filter((member) => !leaving.has(member));
   const others = async () => staying(await cluster.members()).filter((member) => member !== cluster.node);
   const announce = () => cluster.broadcast({ kind: 'leaving' });
 

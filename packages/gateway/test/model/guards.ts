@@ -45,9 +45,9 @@ export interface Guards {
   readonly readsUnderLease: boolean;
   /** `confirmForOwner` in `engine/recovery/confirm.ts`. */
   readonly confirmsForTheOwner: boolean;
-  /** `adopt` in `cluster/ownership.ts`. */
+  /** `adopt` in `cluster/adoption.ts`. */
   readonly adopts: boolean;
-  /** `search` in `cluster/ownership.ts`: own tasks that are missing from memory. */
+  /** `search` in `cluster/adoption.ts`: own tasks that are missing from memory. */
   readonly searchesOwned: boolean;
   /** `stop` in `engine/drive.ts`, `drop` in `engine/activeTasks.ts`: waits end when the node drains or the task is released. */
   readonly endsWaits: boolean;

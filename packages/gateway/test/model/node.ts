@@ -136,7 +136,7 @@ function accepts(world: World, index: number, node: Node, step: StepOf): void {
   });
 }
 
-/** `adopt` in `cluster/ownership.ts`. */
+/** `adopt` in `cluster/adoption.ts`. */
 function adopts(world: World, { isDraining, name }: Node, step: StepOf): void {
   const hasOrphans = world.rows.some(
     (row) =>
@@ -157,7 +157,7 @@ function isMovable({ isSettled }: Node, { row, write }: Driver): boolean {
   return isSettled || row.phase === 'accepted' || (row.phase === 'running' && !row.isToBeCancelled);
 }
 
-/** `transferTo` in `cluster/ownership.ts`, of what is movable, and `transferRest` in `cluster/handover.ts`. */
+/** `transferTo` in `cluster/transfers.ts`, of what is movable, and `transferRest` in `cluster/handover.ts`. */
 function transfers(world: World, index: number, node: Node, step: StepOf): void {
   const { isDraining, name } = node;
   const to = world.nodes.find((other, place) => place !== index && world.locked.includes(other.name))?.name;
@@ -213,7 +213,7 @@ function answers(world: World, index: number, { asking }: Node, step: StepOf): v
   });
 }
 
-/** `search` in `cluster/ownership.ts`. */
+/** `search` in `cluster/adoption.ts`. */
 function searches(world: World, index: number, { isDraining, name, inbox }: Node, step: StepOf): void {
   if (!world.guards.searchesOwned || isDraining) return;
   for (const [task, row] of world.rows.entries()) {
