@@ -9,6 +9,8 @@ describe('the load of several nodes', () => {
     const node = await aNode();
     node.cluster.living = ['me', 'poor'];
     await node.ownership.start();
+    // A node that says anything else stays.
+    node.cluster.hear({ kind: 'keys' }, 'poor');
     const tasks = await node.drive(40);
     for (const { id } of tasks.slice(30)) node.immovable.add(id);
     await node.advance(SPREAD - LOOK);
