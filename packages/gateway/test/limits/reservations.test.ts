@@ -248,6 +248,10 @@ describe('a node that has waited for a turn of all nodes', () => {
   it('says so, and says it until it gets a permit', async () => {
     // One of two nodes at ten a second: a turn takes 200 ms, but counts as 250 at least.
     expect(overdue((await waiting(239)).node)).toEqual([false]);
+    // Two refusals within it make one wait.
+    const twice = await waiting(140);
+    await twice.refused();
+    expect(overdue(twice.node)).toEqual([true]);
     const { node, refused } = await waiting(240);
     expect(overdue(node)).toEqual([true]);
     await refused();
