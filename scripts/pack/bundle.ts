@@ -1,6 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
-import { basename, join, posix } from 'node:path';
+import { join, posix } from 'node:path';
 import { rolldown } from 'rolldown';
 import { PACKAGES, readJson, run } from './staging.ts';
 
@@ -94,15 +94,20 @@ async function licencesOf(modules: readonly string[]): Promise<string> {
   const folders = new Set(
     modules.flatMap((module) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(module)?.[0] ?? []),
   );
-  const texts = await Promise.all(
-    [...folders].map(async (folder) => {
-      const { name, version, license } = await readJson(folder);
-      const files = (await readdir(folder)).filter((file) =>
-        /^(licen[cs]e|copying|notice)/i.test(basename(file)),
-      );
-      const contents = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
-      return [`${name} ${version} (${license})`, ...contents].join('\n\n').trim();
-    }),
-  );
+  const texts = await Promise.all([...folders].map(licenceOf));
   return `${texts.sort().join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
+/** What a package is, and its licence. Of one without a file for that it is what its readme says of it. */
+async function licenceOf(folder: string): Promise<string> {
+  const { name, version, license, author } = await readJson(folder);
+  const textsOf = async (files: RegExp) => {
+    const found = (await readdir(folder)).filter((file) => files.test(file));
+    return Promise.all(found.map((file) => readFile(join(folder, file), 'utf8')));
+  };
+  const own = await textsOf(/^(licen[cs]e|copying|notice)/i);
+  const readme = own.length > 0 ? '' : (await textsOf(/^readme/i)).join();
+  const section = /^(?:#+ *)?licen[cs]e *$.*/ims.exec(readme)?.[0] ?? '';
+  const by = [license, author?.name ?? author].filter(Boolean).join(', ');
+  return [`${name} ${version} (${by})`, ...own, section].join('\n\n').trim();
 }

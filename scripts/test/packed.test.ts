@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -35,6 +35,9 @@ it('the gateway that npm installs into an empty folder makes videos there, for a
   });
   const packed = await readdir(join(folder, 'node_modules/@onetake/gateway'), { recursive: true });
   expect(packed.filter((file) => /^(?:src|test)\/|\.ts$/.test(file))).toEqual([]);
+  const licences = packed.find((file) => file.endsWith('LICENCES.txt')) ?? '';
+  const texts = await readFile(join(folder, 'node_modules/@onetake/gateway', licences), 'utf8');
+  expect(texts).toMatch(/^fastify \d\S* \(MIT, .*\n\nMIT License\n/m);
   expect(await megabytes(join(folder, 'node_modules'))).toBeLessThanOrEqual(MOST_MEGABYTES);
 
   const command = join(folder, 'node_modules/.bin/onetake');
