@@ -4,9 +4,16 @@ import type { CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 interface Node {
   readonly path: string;
   readonly commands: readonly { readonly name: string; readonly description: string }[];
-  readonly options: readonly Option[];
+  readonly options: readonly Choosable[];
   /** The values of its arguments, where only some are possible. */
   readonly values: readonly string[];
+}
+
+/** An option with its possible values, where only some are possible or likely. */
+interface Choosable extends Pick<Option, 'required' | 'optional' | 'description'> {
+  readonly short: string | undefined;
+  readonly long: string | undefined;
+  readonly choices?: readonly string[] | undefined;
 }
 
 const SCRIPTS = { bash, zsh, fish } as const;
@@ -14,13 +21,16 @@ export type Shell = keyof typeof SCRIPTS;
 export const SHELLS = Object.keys(SCRIPTS) as readonly Shell[];
 
 /**
- * A script that completes commands, options and their values, made from what is declared. The shell asks nobody at each press of the key:
- * starting a process would take longer than typing the word.
+ * A script that completes commands, options and their values, made from what is declared, and the ids of `models`. The shell asks nobody at
+ * each press of the key: starting a process would take longer than typing the word.
  */
-export const completionScript = (program: CommandUnknownOpts, shell: Shell): string =>
-  SCRIPTS[shell](nodesOf(program));
+export const completionScript = (
+  program: CommandUnknownOpts,
+  shell: Shell,
+  models: readonly string[],
+): string => SCRIPTS[shell](nodesOf(program, models));
 
-function nodesOf(command: CommandUnknownOpts, before = ''): Node[] {
+function nodesOf(command: CommandUnknownOpts, models: readonly string[], before = ''): Node[] {
   const path = `${before} ${command.name()}`.trim();
   const help = command.createHelp();
   const inner = help.visibleCommands(command);
@@ -28,15 +38,21 @@ function nodesOf(command: CommandUnknownOpts, before = ''): Node[] {
     {
       path,
       commands: inner.map((one) => ({ name: one.name(), description: help.subcommandDescription(one) })),
-      options: help.visibleOptions(command),
-      values: command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
+      options: help.visibleOptions(command).map((option) => {
+        const { short, long, required, optional, description, argChoices } = option;
+        const choices = argChoices ?? (long === '--model' ? models : undefined);
+        return { short, long, required, optional, description, choices };
+      }),
+      values: command.registeredArguments.flatMap((argument) =>
+        argument.name() === 'model' ? models : (argument.argChoices ?? []),
+      ),
     },
-    ...inner.flatMap((one) => nodesOf(one, path)),
+    ...inner.flatMap((one) => nodesOf(one, models, path)),
   ];
 }
 
-const flagsOf = ({ short, long }: Option): string[] => [short, long].filter((flag) => flag !== undefined);
-const takesValue = (option: Option): boolean => option.required || option.optional;
+const flagsOf = ({ short, long }: Choosable): string[] => [short, long].filter((flag) => flag !== undefined);
+const takesValue = (option: Choosable): boolean => option.required || option.optional;
 
 function bash(nodes: readonly Node[]): string {
   const words = ({ path, commands, options, values }: Node) =>
@@ -44,7 +60,7 @@ function bash(nodes: readonly Node[]): string {
   const valued = nodes.flatMap(({ path, options }) =>
     options.filter(takesValue).flatMap((option) => {
       const patterns = flagsOf(option).map((flag) => `'${path} ${flag}'`);
-      return `    ${patterns.join('|')}) words='${(option.argChoices ?? []).join(' ')}' ;;`;
+      return `    ${patterns.join('|')}) words='${(option.choices ?? []).join(' ')}' ;;`;
     }),
   );
   return `# Completion of onetake for bash. Where no word fits, files are completed.
@@ -83,7 +99,7 @@ function fish(nodes: readonly Node[]): string {
       ...options.map((option) => {
         const short = option.short === undefined ? '' : ` -s ${option.short.slice(1)}`;
         const long = option.long === undefined ? '' : ` -l ${option.long.slice(2)}`;
-        const choices = option.argChoices ? ` -x -a ${inFish(option.argChoices.join(' '))}` : ' -r';
+        const choices = option.choices ? ` -x -a ${inFish(option.choices.join(' '))}` : ' -r';
         return `${at}${short}${long}${takesValue(option) ? choices : ''} -d ${inFish(option.description)}`;
       }),
     ];

@@ -36,7 +36,11 @@ function completion(program: Command): void {
     .description('print a script with which a shell completes commands and options')
     .addArgument(new Argument('<shell>').choices(SHELLS))
     .exitOverride(explaining({ missingArgument: 'Say for which shell: bash, zsh or fish.' }))
-    .action((shell) => void process.stdout.write(completionScript(program, shell)));
+    .action(async (shell) => {
+      const { BUILT_IN } = await import('../catalogue/entries/index.ts');
+      const models = BUILT_IN.map(({ id }) => id);
+      process.stdout.write(completionScript(program, shell, models));
+    });
   withExamples(
     command,
     'completion bash > ~/.local/share/bash-completion/completions/onetake',

@@ -252,7 +252,8 @@ const message = ({
 
 describe('onetake completion', () => {
   it.each(SHELLS)('%s: has every command and option', (shell) => {
-    const script = completionScript(createProgram(), shell);
+    const script = completionScript(createProgram(), shell, ['model-1']);
+    expect(script).toContain('model-1');
     const program = createProgram();
     for (const command of program.commands) {
       if (command.name() !== 'version') expect(script).toContain(command.name());
@@ -282,6 +283,8 @@ describe('onetake completion', () => {
     expect(await complete('onetake', 'generate', 'a fox', '--res')).toEqual(['--resolution']);
     expect(await complete('onetake', 'list', '--status', 's')).toEqual(['succeeded']);
     expect(await complete('onetake', 'generate', 'a fox', '-o', '')).toEqual(['']);
+    expect(await complete('onetake', 'generate', 'a fox', '-m', 'onetake-')).toEqual(['onetake-preview']);
+    expect(await complete('onetake', 'models', 'onetake-')).toEqual(['onetake-preview']);
     expect(await run('completion', 'bsh')).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/bash, zsh, fish/),
