@@ -24,6 +24,7 @@ const TASKS = {
   'bench:polling': ['bench/polling.ts'],
   'bench:delivery': ['bench/delivery.ts'],
   'bench:webhooks': ['bench/webhooks.ts'],
+  'bench:lists': ['bench/lists.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -57,6 +58,7 @@ const USAGES = {
     '[--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]     how long after the end of a task clients know of it, by the way they learn it',
   'bench:webhooks':
     '[--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]     taking due webhooks and listing them, with many stored',
+  'bench:lists': '[--rows 1000000] [--against checkout]     lists of tasks by every filter, with many stored',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

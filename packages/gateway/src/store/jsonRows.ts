@@ -3,16 +3,12 @@
  * are not, and must not leave a task stuck.
  */
 
-/**
- * JSON's escapes of what PostgreSQL cannot store, after an even number of backslashes. Also a valid regular expression of PostgreSQL.
- */
-export const ILLEGAL_ESCAPE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/;
-
-const EVERY_ILLEGAL_ESCAPE = new RegExp(ILLEGAL_ESCAPE, 'g');
+/** JSON's escapes of what PostgreSQL cannot store, after an even number of backslashes. */
+const ILLEGAL_ESCAPES = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
 const PERHAPS_ILLEGAL = /\\u(?:0000|d)/;
 
 /** Rows as JSON, for `json_to_recordset`. JSON inside a column does not change, because its escapes are escaped once more. */
 export function jsonRows(rows: readonly object[]): string {
   const json = JSON.stringify(rows);
-  return PERHAPS_ILLEGAL.test(json) ? json.replace(EVERY_ILLEGAL_ESCAPE, '$1\\ufffd') : json;
+  return PERHAPS_ILLEGAL.test(json) ? json.replace(ILLEGAL_ESCAPES, '$1\\ufffd') : json;
 }

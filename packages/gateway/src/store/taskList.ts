@@ -1,29 +1,15 @@
-import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from 'kysely';
+import type { Status } from '../tasks/task.ts';
 import { storable } from '../tasks/text.ts';
-import { ILLEGAL_ESCAPE } from './jsonRows.ts';
 import type { TaskQuery } from './store.ts';
-import { type AttemptRow, requestFrom, type TaskRow, type TaskWithAttempt } from './tables.ts';
+import type { AttemptRow, TaskRow, TaskWithAttempt } from './tables.ts';
 
 /** The tables that lists read. */
 export interface Tables {
   tasks: TaskRow;
   attempts: AttemptRow;
+  task_metadata: { project_id: string; name: string; value: string; task_id: string };
 }
-
-/** The SQL expression of one dialect for the value of a metadata name of task `t`. */
-type MetadataValue = (name: string) => RawBuilder<string | null>;
-
-/** SQLite's. The name is quoted in the path like a JSON string. */
-export const metadataInSqlite: MetadataValue = (name) =>
-  // Otherwise one request that is not valid JSON would fail the list of its whole project.
-  sql`case when json_valid(t.request) then json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`}) end`;
-
-/**
- * PostgreSQL's. Its JSON does not support NUL or half of a surrogate pair, which a request stored as text may contain (escaped, after
- * an even number of backslashes). One such row would fail the list of its whole project.
- */
-export const metadataInPostgres: MetadataValue = (name) =>
-  sql`(regexp_replace(t.request, ${ILLEGAL_ESCAPE.source}, '\\1\\ufffd', 'g')::json -> 'metadata' ->> ${storable(name)}::text)`;
 
 /** The start of the page that follows `rows`. */
 export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery, 'after'> => {
@@ -31,14 +17,16 @@ export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery
   return last ? { after: last.id } : {};
 };
 
-/** A page of a project's tasks. Ids sort by time. */
+/** A page of a project's tasks. Ids sort by time. `metadata`: that of the query; SQLite reads all tasks that have its first pair. */
 export function taskList(
   db: Kysely<Tables>,
   query: TaskQuery,
-  metadata: MetadataValue,
+  metadata: readonly (readonly [string, string])[] = Object.entries(query.metadata ?? {}),
 ): SelectQueryBuilder<Tables, never, TaskWithAttempt> {
-  let select = db
-    .selectFrom('tasks as t')
+  const [first, ...others] = metadata;
+  // In the order of the table that is read first: otherwise SQLite sorts all rows.
+  const id = sql.ref<string>(first ? 'm.task_id' : 't.id');
+  let select = (first ? tasksWith(db, columnsOf(query.projectId, first)) : db.selectFrom('tasks as t'))
     .leftJoin('attempts as a', (join) =>
       join.onRef('a.task_id', '=', 't.id').onRef('a.number', '=', 't.attempt'),
     )
@@ -63,65 +51,49 @@ export function taskList(
     ])
     .where('t.project_id', '=', query.projectId)
     .where('t.deleted_at', 'is', null)
-    .orderBy('t.id', query.oldestFirst ? 'asc' : 'desc')
+    .orderBy(id, query.oldestFirst ? 'asc' : 'desc')
     .limit(query.limit);
 
-  if (query.after) select = select.where('t.id', query.oldestFirst ? '>' : '<', query.after);
+  for (const pair of others)
+    select = select.where((e) =>
+      e.exists(
+        e
+          .selectFrom('task_metadata as o')
+          .select('o.task_id')
+          .where((o) => o.and(columnsOf(query.projectId, pair)))
+          .whereRef('o.task_id', '=', 't.id'),
+      ),
+    );
+  if (query.after) select = select.where(id, query.oldestFirst ? '>' : '<', query.after);
   if (query.model) select = select.where('t.model', '=', query.model);
-  switch (query.status) {
-    case 'queued':
-      select = select.where('t.phase', 'in', UNTIL_DONE).where('t.started_at', 'is', null);
-      break;
-    case 'in_progress':
-      select = select.where((e) =>
-        e.or([
-          e('t.phase', '=', 'storing'),
-          e.and([e('t.phase', 'in', UNTIL_DONE), e('t.started_at', 'is not', null)]),
-        ]),
-      );
-      break;
-    case 'succeeded':
-    case 'failed':
-      select = select.where('t.phase', '=', query.status);
-      break;
-    case undefined:
-      break;
-  }
-  for (const [name, value] of Object.entries(query.metadata ?? {})) {
-    select = select.where(metadata(name), '=', value);
-  }
+  if (query.status) select = select.where(OF_STATUS[query.status]);
   return select;
 }
 
-/** The phases until the upstream is done, in which the status depends on whether it began. See `statusOf` in tasks/task.ts. */
-const UNTIL_DONE = ['accepted', 'submitting', 'running'] as const;
+const columnsOf = (projectId: string, [name, value]: readonly [string, string]) => ({
+  project_id: projectId,
+  name: storable(name),
+  value: storable(value),
+});
 
-/** Rows read at a time. */
-const SCAN = 500;
+/** The tasks with a pair of metadata. In SQLite, a cross join reads the tables in this order. */
+function tasksWith(db: Kysely<Tables>, pair: ReturnType<typeof columnsOf>) {
+  const tasks = db
+    .selectFrom('task_metadata as m')
+    .crossJoin('tasks as t')
+    .whereRef('t.id', '=', 'm.task_id')
+    .where((e) => e.and({ 'm.project_id': pair.project_id, 'm.name': pair.name, 'm.value': pair.value }));
+  const alike = () => db.selectFrom('tasks as t');
+  return tasks as unknown as ReturnType<typeof alike>;
+}
 
 /**
- * Lists by metadata without parsing requests in the database, where one that is not valid JSON fails the whole statement. The result
- * includes such rows, so that the row reader sets them aside.
+ * See `statusOf` in tasks/task.ts: until the upstream is done, the status depends on whether it began. SQLite uses an index of some rows
+ * only if the query repeats the condition of the index word for word.
  */
-export async function scanMetadata(
-  { metadata: _, ...query }: TaskQuery,
-  metadata: Readonly<Record<string, string>>,
-  list: (query: TaskQuery) => Promise<readonly TaskWithAttempt[]>,
-): Promise<readonly TaskWithAttempt[]> {
-  const found: TaskWithAttempt[] = [];
-  for (let page: TaskQuery = { ...query, limit: SCAN }; ; ) {
-    const rows = await list(page);
-    found.push(...rows.filter(({ request }) => hasMetadata(request, metadata)));
-    if (rows.length < SCAN || found.length >= query.limit) return found.slice(0, query.limit);
-    page = { ...page, ...behind(rows) };
-  }
-}
-
-function hasMetadata(request: string, metadata: Readonly<Record<string, string>>): boolean {
-  try {
-    const own = new Map(Object.entries(requestFrom(request).metadata ?? {}));
-    return Object.entries(metadata).every(([name, value]) => own.get(name) === value);
-  } catch {
-    return true;
-  }
-}
+const OF_STATUS: Readonly<Record<Status, RawBuilder<SqlBool>>> = {
+  queued: sql`t.phase in ('accepted', 'submitting', 'running', 'storing') and t.phase <> 'storing' and t.started_at is null`,
+  in_progress: sql`t.phase in ('accepted', 'submitting', 'running', 'storing') and (t.phase = 'storing' or t.started_at is not null)`,
+  succeeded: sql`t.phase = 'succeeded'`,
+  failed: sql`t.phase = 'failed'`,
+};

@@ -33,6 +33,8 @@ import { type Contents, fillFolder } from './folder.ts';
 const LEFT_OUT = [
   // Follows from the deliveries; PostgreSQL has none.
   'webhook_lanes',
+  // Follows from the tasks, in PostgreSQL as well.
+  'task_metadata',
   // Messages between nodes; a new node finds out about failing accounts by itself.
   'account_shares',
   'account_state',

@@ -1,10 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { acceptedBefore } from '../../src/store/accepting.ts';
 import { createRowReader, KEY, MEDIA, type RowKind, TASK } from '../../src/store/readRows.ts';
-import type { TaskQuery } from '../../src/store/store.ts';
 import { ASKED, asksLike, claimOf } from '../../src/store/submitting.ts';
-import { type TaskWithAttempt, taskToRow } from '../../src/store/tables.ts';
-import { behind, scanMetadata } from '../../src/store/taskList.ts';
+import { taskToRow } from '../../src/store/tables.ts';
+import { behind } from '../../src/store/taskList.ts';
 import { aRequest, aTask } from '../support/builders.ts';
 import { INTENT, moved } from './contract/steps.ts';
 
@@ -113,56 +112,9 @@ describe('a reader of rows', () => {
   });
 });
 
-describe('a list by metadata that is read without the database parsing it', () => {
-  const rowOf = (n: number, metadata?: Record<string, string>): TaskWithAttempt =>
-    ({
-      ...taskToRow(aTask({ id: `video_${n}`, request: aRequest(metadata ? { metadata } : {}) })),
-      a_number: null,
-    }) as TaskWithAttempt;
-  const WANTED = { order: '7', shop: 'x' };
-  const QUERY: TaskQuery = { projectId: 'project', limit: 3, after: 'video_z', metadata: WANTED };
-
-  async function scan(...pages: (readonly TaskWithAttempt[])[]) {
-    const asked: TaskQuery[] = [];
-    const rows = await scanMetadata(QUERY, WANTED, async (query) => {
-      asked.push(query);
-      return pages[asked.length - 1] ?? [];
-    });
-    return { ids: rows.map(({ id }) => id), asked };
-  }
-
-  it('has tasks with all of it, and rows that cannot be read, for the reader to set aside', async () => {
-    const { ids, asked } = await scan([
-      rowOf(1, WANTED),
-      rowOf(2, { order: '7' }),
-      rowOf(3, { order: '7', shop: 'y' }),
-      rowOf(4),
-      { ...rowOf(5), request: '{broken' },
-      rowOf(6, { ...WANTED, more: 'z' }),
-    ]);
-    expect(ids).toEqual(['video_1', 'video_5', 'video_6']);
-    expect(asked).toEqual([{ projectId: 'project', limit: 500, after: 'video_z' }]);
-  });
-
-  it('goes on behind each full page until it has enough', async () => {
-    const full = (from: number, wanted: readonly number[]) =>
-      Array.from({ length: 500 }, (_, n) => rowOf(from + n, wanted.includes(n) ? WANTED : undefined));
-    const { ids, asked } = await scan(full(1000, [0]), full(2000, [1, 2, 3]), full(3000, [0]));
-    expect(ids).toEqual(['video_1000', 'video_2001', 'video_2002']);
-    expect(asked.map(({ after, limit }) => [after, limit])).toEqual([
-      ['video_z', 500],
-      ['video_1499', 500],
-    ]);
-    const exact = await scan(full(1000, [0, 1, 2]), full(2000, [0]));
-    expect([exact.ids.length, exact.asked.length]).toEqual([3, 1]);
-    const short = await scan(full(1000, [0]), [rowOf(1, WANTED)]);
-    expect([short.ids.length, short.asked.length]).toEqual([2, 2]);
-  });
-
-  it('begins a page behind the last row of the one before', () => {
-    expect(behind([])).toEqual({});
-    expect(behind([{ id: 'a' }, { id: 'b' }, { id: 'c' }])).toEqual({ after: 'c' });
-  });
+it('a page begins behind the last row of the one before', () => {
+  expect(behind([])).toEqual({});
+  expect(behind([{ id: 'a' }, { id: 'b' }, { id: 'c' }])).toEqual({ after: 'c' });
 });
 
 describe('a task that is accepted again', () => {

@@ -1,22 +1,23 @@
 import type { Migration } from 'kysely/migration';
-import { up as initial } from './0001_initial.ts';
-import { up as cluster } from './0002_cluster.ts';
-import { up as accounts } from './0003_accounts.ts';
-import { up as writeCheck } from './0004_write_check.ts';
-import { up as upstreamTimes } from './0005_upstream_times.ts';
-import { up as mediaChecks } from './0006_media_checks.ts';
-import { up as accountTrouble } from './0007_account_trouble.ts';
-import { up as limits } from './0008_limits.ts';
-import { up as estimates } from './0009_estimates.ts';
-import { up as upstreamIds } from './0010_upstream_ids.ts';
-import { up as servers } from './0011_servers.ts';
-import { up as events } from './0012_events.ts';
-import { up as findVersions } from './0013_find_versions.ts';
-import { up as webhooks } from './0014_webhooks.ts';
-import { up as eventsByProject } from './0015_events_by_project.ts';
-import { up as files } from './0016_files.ts';
-import { up as webhookLookups } from './0017_webhook_lookups.ts';
 import type { Dialect } from './dialect.ts';
+import { up as initial } from './steps/0001_initial.ts';
+import { up as cluster } from './steps/0002_cluster.ts';
+import { up as accounts } from './steps/0003_accounts.ts';
+import { up as writeCheck } from './steps/0004_write_check.ts';
+import { up as upstreamTimes } from './steps/0005_upstream_times.ts';
+import { up as mediaChecks } from './steps/0006_media_checks.ts';
+import { up as accountTrouble } from './steps/0007_account_trouble.ts';
+import { up as limits } from './steps/0008_limits.ts';
+import { up as estimates } from './steps/0009_estimates.ts';
+import { up as upstreamIds } from './steps/0010_upstream_ids.ts';
+import { up as servers } from './steps/0011_servers.ts';
+import { up as events } from './steps/0012_events.ts';
+import { up as findVersions } from './steps/0013_find_versions.ts';
+import { up as webhooks } from './steps/0014_webhooks.ts';
+import { up as eventsByProject } from './steps/0015_events_by_project.ts';
+import { up as files } from './steps/0016_files.ts';
+import { up as webhookLookups } from './steps/0017_webhook_lookups.ts';
+import { up as lists } from './steps/0018_lists.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
@@ -37,4 +38,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0015_events_by_project': { up: (db) => eventsByProject(db, dialect) },
   '0016_files': { up: files },
   '0017_webhook_lookups': { up: (db) => webhookLookups(db, dialect) },
+  '0018_lists': { up: (db) => lists(db, dialect) },
 });

@@ -64,12 +64,6 @@ export const mayBeOneWrite = (error: unknown): boolean => {
   return cause instanceof DatabaseError && classify(codeOf(cause)).verdict !== 'unavailable';
 };
 
-/** Whether a stored value or a parameter has the wrong format, such as a text that is not JSON. */
-export function isBadValue(error: unknown): boolean {
-  const cause = error instanceof DatabaseError || !(error instanceof Error) ? error : error.cause;
-  return cause instanceof DatabaseError && codeOf(cause).startsWith('22');
-}
-
 /** The error for a database that cannot be used at startup. Names its address, without the password. */
 export function unusableDatabase(url: string, cause: unknown): OnetakeError {
   if (cause instanceof OnetakeError && cause.code !== 'store_unavailable') return cause;

@@ -3,8 +3,7 @@ import { TASK } from '../readRows.ts';
 import type { OwnershipStore, TaskQuery, TaskStore } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
 import type { TaskRow, TaskWithAttempt } from '../tables.ts';
-import { behind, metadataInPostgres, scanMetadata, type Tables, taskList } from '../taskList.ts';
-import { isBadValue } from './errors.ts';
+import { behind, type Tables, taskList } from '../taskList.ts';
 import type { PostgresParts } from './pool.ts';
 import { SQL, TASKS_IN_MESSAGE } from './statements.ts';
 import type { Writes } from './writes.ts';
@@ -14,7 +13,7 @@ export function postgresTasks({ connections, rows }: PostgresParts, writes: Writ
   const lists = queryBuilder();
 
   function list(query: TaskQuery): Promise<TaskWithAttempt[]> {
-    const { sql, parameters } = taskList(lists, query, metadataInPostgres).compile();
+    const { sql, parameters } = taskList(lists, query).compile();
     return read({ text: sql }, parameters);
   }
 
@@ -55,15 +54,7 @@ export function postgresTasks({ connections, rows }: PostgresParts, writes: Writ
       return new Map(rows.map(({ id, version }) => [id, version]));
     },
     listTasks: (query) =>
-      rows.page(TASK, query.limit, async (limit, before) => {
-        const page = { ...query, ...behind(before), limit };
-        try {
-          return await list(page);
-        } catch (error) {
-          if (!page.metadata || !isBadValue(error)) throw error;
-          return await scanMetadata(page, page.metadata, list);
-        }
-      }),
+      rows.page(TASK, query.limit, (limit, before) => list({ ...query, ...behind(before), limit })),
     async submittingLike(task) {
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
       const others = rows.all(

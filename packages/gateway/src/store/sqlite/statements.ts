@@ -68,6 +68,10 @@ function taskStatements(db: Database) {
   return {
     task: db.prepare<[string], TaskWithAttempt>(`${SELECT_TASKS} where t.id = ?`),
     /** Ids as a JSON array. */
+    // Enough to tell a rare value from a common one.
+    havingMetadata: db.prepare<[string, string, string], { count: number }>(`
+      select count(*) as count
+      from (select 1 from task_metadata where project_id = ? and name = ? and value = ? limit 1000)`),
     versions: db.prepare<[string], { id: string; version: number }>(
       'select id, version from tasks where id in (select value from json_each(?))',
     ),

@@ -5,10 +5,10 @@ import type { Move } from '../../tasks/lifecycle.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
 import { TASK } from '../readRows.ts';
-import type { Acceptance, Accepted, MediaRow, OwnershipStore, TaskStore } from '../store.ts';
+import type { Acceptance, Accepted, MediaRow, OwnershipStore, TaskQuery, TaskStore } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
 import { mediaToRow, type TaskWithAttempt } from '../tables.ts';
-import { behind, metadataInSqlite, type Tables, taskList } from '../taskList.ts';
+import { behind, type Tables, taskList } from '../taskList.ts';
 import { webhookOf } from '../webhooks.ts';
 import type { SqliteParts } from './parts.ts';
 
@@ -83,6 +83,18 @@ export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
   const { sql, rows, inGroup } = parts;
   const { accept, commit, claim } = createTaskWrites(parts);
   const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
+
+  /** SQLite knows nothing of how often a value is there. */
+  function rarestFirst({ projectId, metadata = {} }: TaskQuery): readonly (readonly [string, string])[] {
+    const pairs = Object.entries(metadata);
+    if (pairs.length < 2) return pairs;
+    const counted = pairs.map(([name, value]) => ({
+      pair: [name, value] as const,
+      count: sql.havingMetadata.get(projectId, name, value)?.count ?? 0,
+    }));
+    return counted.sort((a, b) => a.count - b.count).map(({ pair }) => pair);
+  }
+
   return {
     accept: (acceptance) => inGroup(() => accept(acceptance)),
     async acceptedUnder(projectId, key, now) {
@@ -104,10 +116,12 @@ export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
     async versions(ids) {
       return new Map(sql.versions.all(JSON.stringify(ids)).map(({ id, version }) => [id, version]));
     },
-    listTasks: (query) =>
-      rows.page(TASK, query.limit, (limit, before) =>
-        taskList(kysely, { ...query, ...behind(before), limit }, metadataInSqlite).execute(),
-      ),
+    listTasks(query) {
+      const metadata = rarestFirst(query);
+      return rows.page(TASK, query.limit, (limit, before) =>
+        taskList(kysely, { ...query, ...behind(before), limit }, metadata).execute(),
+      );
+    },
     async submittingLike(task) {
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
       const others = rows.all(ASKED, sql.submittingAt.all(accountId, upstreamModel, task.id));

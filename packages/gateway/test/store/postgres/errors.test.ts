@@ -4,7 +4,6 @@ import { StoreRefused, StoreUnavailable } from '../../../src/store/errors.ts';
 import {
   asStoreError,
   isAnswer,
-  isBadValue,
   isStalePlan,
   isUnavailable,
   mayBeOneWrite,
@@ -106,18 +105,6 @@ describe('an error of the store', () => {
     [new Error('wrapped', { cause: fromServer('23505') }), false],
   ])('may be caused by one write of many, or not', (error, one) => {
     expect(mayBeOneWrite(error)).toBe(one);
-  });
-
-  it.each([
-    [fromServer('22P02'), true],
-    [new StoreRefused(fromServer('22021')), true],
-    [fromServer('23505'), false],
-    [unavailable(fromServer('57P01')), false],
-    [unavailable(fromNode('22P02')), false],
-    [new Error('22P02'), false],
-    ['22P02', false],
-  ])('is about an invalid value, or not', (error, bad) => {
-    expect(isBadValue(error)).toBe(bad);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Dialect } from './dialect.ts';
+import type { Dialect } from '../dialect.ts';
 
 /**
  * The event log: a row for each public change of a task, written with its transition. Nodes of the previous version, which may still run,

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Dialect } from './dialect.ts';
+import type { Dialect } from '../dialect.ts';
 
 /** When a pending delivery may be taken: when it is due, or when the lease of the node that is sending it ends. */
 const DUE = 'max(next_at, coalesce(leased_until, 0))';

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Dialect } from './dialect.ts';
+import type { Dialect } from '../dialect.ts';
 
 /** A stream of a small project that resumes does not read the events of all others. */
 // biome-ignore lint/suspicious/noExplicitAny: a migration must not depend on today's table types
