@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { openAsBlob } from 'node:fs';
 import { lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,11 @@ it('the gateway that npm installs into an empty folder makes videos there, for a
   const remote = { ...env, ONETAKE_URL: url, ONETAKE_API_KEY: key };
   const made = await run(command, [...generate, '-o', 'storm.mp4'], { cwd: folder, env: remote });
   expect(made.stdout).toBe('storm.mp4\n');
+  const form = new FormData();
+  form.set('file', await openAsBlob(join(folder, 'storm.mp4')), 'storm.mp4');
+  const headers = { authorization: `Bearer ${key}` };
+  const uploaded = await fetch(`${url}/v1/files`, { method: 'POST', body: form, headers });
+  expect([uploaded.status, await uploaded.json()]).toMatchObject([200, { filename: 'storm.mp4' }]);
   serving.kill('SIGTERM');
   expect(await once(serving, 'exit')).toEqual([0, null]);
 

@@ -38,7 +38,8 @@ export class MissingObject extends Error {
   }
 }
 
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
+/** By extension: what is stored, and so what is sent. */
+export const CONTENT_TYPES: Readonly<Record<string, string>> = {
   mp4: 'video/mp4',
   jpg: 'image/jpeg',
   png: 'image/png',

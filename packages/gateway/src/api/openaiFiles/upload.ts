@@ -8,7 +8,7 @@ import { createFairLimit, type FairLimit } from '../../net/fairLimit.ts';
 import { logOf } from '../../observability/requestLog.ts';
 import { draining, invalidRequest, OnetakeError } from '../../tasks/errors.ts';
 import { fileIdOf } from '../../tasks/ids.ts';
-import { bounded } from '../../tasks/text.ts';
+import { bounded, valueOfJson } from '../../tasks/text.ts';
 import { takeBody } from '../body/arriving.ts';
 import { type ArrivingPart, arrivingParts, invalidForm } from '../body/formParts.ts';
 import { PLAIN_BYTES } from '../body/json.ts';
@@ -159,10 +159,12 @@ function checkFields(
 
 /** Milliseconds. */
 function keptFor(expiry: unknown, retentionMs: number): number {
+  // Clients that follow the OpenAPI document send it as JSON, OpenAI's SDKs in brackets.
+  const given = typeof expiry === 'string' ? valueOfJson(expiry) : expiry;
   const { anchor, seconds, ...others } =
-    typeof expiry === 'object' && expiry !== null ? (expiry as Record<string, unknown>) : {};
+    typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {};
   const max = Math.min(EXPIRES_AFTER.max, retentionMs / 1000);
-  const wanted = typeof seconds === 'string' && /^\d{1,9}$/.test(seconds) ? Number(seconds) : Number.NaN;
+  const wanted = /^\d{1,9}$/.test(String(seconds)) ? Number(seconds) : Number.NaN;
   const isRight = anchor === 'created_at' && Object.keys(others).length === 0;
   if (isRight && wanted >= EXPIRES_AFTER.min && wanted <= max) return wanted * 1000;
   throw invalidRequest(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CONTENT_TYPES } from '../../media/key.ts';
 import { EVENT_TYPES } from '../../tasks/events.ts';
 import { isOfOpenAiApi } from '../openaiVideos/errors.ts';
 import { VideoErrorAnswer } from '../openaiVideos/schemas.ts';
@@ -90,6 +91,7 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
     206: ['video/mp4', 'image/jpeg', 'image/png', 'image/webp'],
   },
   downloadVideo: { 200: ['video/mp4', 'image/jpeg'], 206: ['video/mp4', 'image/jpeg'] },
+  downloadFile: { 200: Object.values(CONTENT_TYPES), 206: Object.values(CONTENT_TYPES) },
 };
 
 /** Headers besides the common ones, by operation and status. */
@@ -98,6 +100,7 @@ const HEADERS: Readonly<Record<string, Readonly<Record<string, Headers>>>> = {
   downloadVideoContent: bytesHeaders(),
   getMedia: bytesHeaders(),
   downloadVideo: bytesHeaders(),
+  downloadFile: bytesHeaders(),
   getVideoTask: {
     200: { ...RETRY, ...APPLIED, ETag: header('For `If-None-Match`') },
     304: { ETag: header('Unchanged') },

@@ -1,4 +1,5 @@
-import { fileTypeFromFile } from 'file-type';
+import { open } from 'node:fs/promises';
+import { fileTypeFromBuffer } from 'file-type';
 import type { Clock } from '../../time/clock.ts';
 import type { ImageFacts } from '../inspect/image.job.ts';
 import { BadImage } from '../inspect/image.ts';
@@ -85,7 +86,7 @@ async function formatOf(
   parts: UploadParts,
   { path, bytes }: { readonly path: string; readonly bytes: number },
 ): Promise<string> {
-  const type = (await fileTypeFromFile(path))?.mime ?? 'of no known type';
+  const type = (await fileTypeFromBuffer(await headOf(path)))?.mime ?? 'of no known type';
   if (isImageType(type)) {
     if (bytes > MAX_IMAGE_BYTES) throw imageTooLarge(FIELD, MAX_IMAGE_BYTES);
     await parts.inspectImage(path).catch((error: unknown) => {
@@ -101,4 +102,14 @@ async function formatOf(
     FIELD,
     `the file is ${type}, and no model takes that; send a PNG, JPEG or WebP image, an MP4, MOV or WebM video, or a WAV or MP3 sound.`,
   );
+}
+
+/** What file-type says it needs at most to tell a type. */
+const HEAD_BYTES = 4100;
+
+/** The first bytes, by which it is known. `fileTypeFromFile` loads a package by a name that bundlers do not see. */
+async function headOf(path: string): Promise<Buffer> {
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
 }

@@ -24,21 +24,19 @@ export interface MigrateOptions {
 }
 
 /**
- * Applies the pending migrations and resolves with their names. All of them run in one transaction under a lock that ends with it. So
- * several nodes can call this at the same time, even through a pooler, and a node that dies leaves nothing half done.
+ * Applies the pending migrations and resolves with the names of those that it has applied. Each runs in a transaction of its own, so that
+ * it holds its tables for no longer than it needs them, under a lock that ends with the transaction. So several nodes can call this at the
+ * same time, even through a pooler, and a node that dies leaves no migration half done.
  */
 export function migratePostgres(url: string, options: MigrateOptions = {}): Promise<readonly string[]> {
   return withDatabase(url, { writes: true }, async (db) => {
+    const applied: string[] = [];
     // An up-to-date database needs neither the lock nor the right to alter tables.
-    if ((await pendingMigrations(db, 'postgres')).length === 0) return [];
-    return inTurn(db, options, async (inside) => {
-      const applied: string[] = [];
-      for (;;) {
-        const name = await applyNextMigration(inside, 'postgres');
-        if (name === undefined) return applied;
-        applied.push(name);
-      }
-    });
+    while ((await pendingMigrations(db, 'postgres')).length > 0) {
+      const name = await inTurn(db, options, (inside) => applyNextMigration(inside, 'postgres'));
+      if (name !== undefined) applied.push(name);
+    }
+    return applied;
   });
 }
 

@@ -152,6 +152,15 @@ describe('a file', () => {
   });
 });
 
+it('an upload may say its expiry as JSON, as the OpenAPI document has it', async () => {
+  const expiry = JSON.stringify({ anchor: 'created_at', seconds: 2 * HOUR });
+  const { status, body } = await post([
+    ['expires_after', expiry],
+    ['file', png],
+  ]);
+  expect([status, body.expires_at - body.created_at]).toEqual([200, 2 * HOUR]);
+});
+
 describe('an upload is refused', () => {
   it.each<[string, Parameters<typeof post>[0], number, { param?: string; code: string; says: string }]>([
     [
