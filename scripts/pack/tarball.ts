@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { glob, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildGateway } from './gateway.ts';
@@ -18,6 +18,9 @@ export async function pack(name: PackageName, into: string): Promise<string> {
   try {
     await BUILDS[name](name, folder);
     await mkdir(into, { recursive: true });
+    // Those of earlier versions would match the patterns of the documentation as well.
+    for await (const earlier of glob(`onetake-${name}-[0-9]*.tgz`, { cwd: into }))
+      await rm(join(into, earlier));
     const args = ['pack', folder, '--pack-destination', into, '--ignore-scripts', '--loglevel=error'];
     const { stdout } = await run('npm', args);
     return join(into, stdout.trim());

@@ -86,7 +86,7 @@ export function isInstalled(name: string): boolean {
 }
 
 export const notInstalled = (row: PackageRow): string =>
-  `needs the package ${row.package}, which is not installed: run "npm install ${row.package}@${row.version}", ` +
+  `needs the package ${row.package}, which is not installed: run "npm install ${row.package}@${row.version}" where the gateway is installed (with --global if it is), ` +
   `or remove the account${variables(row)}`;
 
 const variables = ({ environment: { keys } }: PackageRow): string =>
