@@ -42,7 +42,7 @@ const MAY_IMPORT = {
     'time',
     'webhooks',
   ],
-  webhooks: ['net', 'observability', 'store', 'tasks', 'time'],
+  webhooks: ['cluster', 'net', 'observability', 'store', 'tasks', 'time'],
   engine: [
     'cluster',
     'limits',

@@ -378,8 +378,7 @@ function openWebhooks(
   opened: AsyncDisposableStack,
 ): { webhooks: Webhooks; sender: WebhookSender } {
   const timers = createTimers(systemClock);
-  const hasLease = cluster.hasLease;
-  const sender = createWebhookSender({ store, clock, timers, hasLease, log, fetch, render });
+  const sender = createWebhookSender({ store, clock, timers, cluster, log, fetch, render });
   opened.defer(async () => {
     await sender.stop();
     timers.close();

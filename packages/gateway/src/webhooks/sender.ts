@@ -1,8 +1,7 @@
-import type { Log } from '../observability/log.ts';
 import type { ClaimedDelivery, DeliveryOutcome, WebhookStore } from '../store/webhooks.ts';
-import type { Timers } from '../time/timers.ts';
 import { type Attempt, type AttemptParts, asBefore, createAttempt } from './attempt.ts';
-import { createLanes, type Lanes, mayLeaveSome } from './lanes.ts';
+import { type ClaimParts, createClaims } from './claims.ts';
+import { createLanes, type Lanes } from './lanes.ts';
 
 /** Sends the deliveries of the store that are due. Every node has one. */
 export interface WebhookSender {
@@ -18,15 +17,10 @@ export interface WebhookSender {
 type Claimed = ClaimedDelivery['delivery'];
 
 export interface SenderParts
-  extends Omit<AttemptParts, 'timers' | 'log' | 'timeoutMs' | 'random' | 'projectSecret'> {
-  readonly store: Pick<
-    WebhookStore,
-    'claimDeliveries' | 'finishDelivery' | 'changeEndpoint' | 'webhookSecret' | 'onDelivery'
-  >;
-  readonly timers: Timers;
-  readonly log: Log;
-  /** Whether this node may act: otherwise others send what is due. */
-  readonly hasLease: () => boolean;
+  extends ClaimParts,
+    Omit<AttemptParts, 'timers' | 'log' | 'timeoutMs' | 'random' | 'projectSecret'> {
+  readonly store: ClaimParts['store'] &
+    Pick<WebhookStore, 'finishDelivery' | 'changeEndpoint' | 'webhookSecret'>;
   readonly timeoutMs?: number;
   readonly random?: () => number;
   readonly lanes?: Lanes;
@@ -34,15 +28,11 @@ export interface SenderParts
 
 /** The specification's: a receiver stores the message and works on it later. Milliseconds. */
 const TIMEOUT_MS = 15_000;
-/** The lease of a delivery: longer than a try with everything around it. Then its node is dead, and another one sends it. Milliseconds. */
-export const LEASE_MS = 30_000;
-/** How often a node looks for what others have left, milliseconds. */
-const FALLBACK_MS = 5000;
 /** How long a stop waits for tries that are under way. Milliseconds. */
 const PATIENCE_MS = 3000;
 
 export function createWebhookSender(parts: SenderParts): WebhookSender {
-  const { store, timers, log, clock, timeoutMs = TIMEOUT_MS, random = Math.random } = parts;
+  const { store, log, clock, timeoutMs = TIMEOUT_MS, random = Math.random } = parts;
   const lanes = parts.lanes ?? createLanes();
   const attempt = createAttempt({
     ...parts,
@@ -53,55 +43,20 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
   const stopping = new AbortController();
   const running = new Set<Promise<unknown>>();
   const counts = { delivered: 0, failed: 0, dead: 0 };
-  let stopped = false;
-  let looking: Promise<void> | undefined;
-  let lookAgain = false;
-  let leftSome = false;
-  let cancelFallback: () => void = () => undefined;
-  let unsubscribe: () => void = () => undefined;
-
-  /**
-   * Takes what is due and begins to send it, until nothing more is due or there is no room. At once: what becomes due meanwhile is taken
-   * together.
-   */
-  async function look(): Promise<void> {
-    lookAgain = true;
-    looking ??= claimAll().finally(() => {
-      looking = undefined;
-    });
-    await looking;
-  }
-
-  async function claimAll(): Promise<void> {
-    try {
-      while (lookAgain && !stopped) {
-        lookAgain = false;
-        const room = parts.hasLease() ? lanes.room() : undefined;
-        leftSome = true;
-        if (!room) break;
-        const claimed = await store.claimDeliveries({ ...room, now: clock.now(), leaseMs: LEASE_MS });
-        for (const one of claimed) begin(one);
-        leftSome = mayLeaveSome(room, claimed);
-        if (leftSome && claimed.length > 0) lookAgain = true;
-      }
-    } catch (err) {
-      log.warn({ event: 'webhook.store_failed', err }, 'cannot read which webhooks are due; retrying');
-    }
-  }
-
-  const lookIn = (ms: number): void => void timers.after(ms, () => void look());
-
-  function begin(claimed: ClaimedDelivery): void {
-    deliver(claimed).then(
-      () => void (leftSome && look()),
-      (err) => log.warn({ event: 'webhook.store_failed', err, ...named(claimed.delivery) }, NOT_STORED),
+  const claims = createClaims({ ...parts, lanes }, (claimed) => {
+    deliver(claimed).catch((err) =>
+      log.warn({ event: 'webhook.store_failed', err, ...named(claimed.delivery) }, NOT_STORED),
     );
-  }
+  });
 
+  /** The only way to take a place, so that whatever frees one also looks for what waits for it. */
   function deliver(claimed: ClaimedDelivery): Promise<DeliveryOutcome> {
     const run = send(claimed);
     running.add(run);
-    const ended = () => void running.delete(run);
+    const ended = () => {
+      running.delete(run);
+      claims.placeFreed();
+    };
     run.then(ended, ended);
     return run;
   }
@@ -124,7 +79,7 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
     }
     await store.finishDelivery(delivery, outcome);
     record(delivery, outcome);
-    if (outcome.state === 'pending') lookIn(Math.min(outcome.nextAt - clock.now(), LONGEST_TIMER_MS));
+    if (outcome.state === 'pending') claims.lookIn(Math.min(outcome.nextAt - clock.now(), LONGEST_TIMER_MS));
     return outcome;
   }
 
@@ -146,27 +101,13 @@ export function createWebhookSender(parts: SenderParts): WebhookSender {
     log.warn({ event: 'webhook.dead', ...line }, 'webhook not delivered; it is not tried again');
   }
 
-  function fallback(): void {
-    cancelFallback = timers.after(FALLBACK_MS, () => {
-      void look();
-      fallback();
-    });
-  }
-
   return {
-    start() {
-      unsubscribe = store.onDelivery(() => void look());
-      fallback();
-      void look();
-    },
+    start: claims.start,
     sendNow: deliver,
     async stop() {
-      stopped = true;
-      unsubscribe();
-      cancelFallback();
       const giveUp = setTimeout(() => stopping.abort(), PATIENCE_MS);
       // What is being claimed is sent, too: until its lease ends, no other node would.
-      await looking;
+      await claims.stop();
       await Promise.allSettled(running);
       clearTimeout(giveUp);
     },

@@ -13,7 +13,8 @@ import { TEST_EVENT } from '../store/webhooks.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import type { Clock } from '../time/clock.ts';
-import { LEASE_MS, type WebhookSender } from './sender.ts';
+import { LEASE_MS } from './claims.ts';
+import type { WebhookSender } from './sender.ts';
 import { newSecret } from './sign.ts';
 
 /** What callers do with the webhooks of their project. Throws a 404 for what is not theirs. */

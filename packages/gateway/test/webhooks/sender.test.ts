@@ -4,17 +4,21 @@ import { createServer } from 'node:net';
 import { pino } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createGuardedFetch } from '../../src/net/guardedFetch.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Delivery, WebhookEndpoint } from '../../src/store/webhooks.ts';
+import { LEASE_MS } from '../../src/webhooks/claims.ts';
 import { createLanes } from '../../src/webhooks/lanes.ts';
-import { createWebhookSender, LEASE_MS } from '../../src/webhooks/sender.ts';
+import { createWebhookSender } from '../../src/webhooks/sender.ts';
 import { newSecret } from '../../src/webhooks/sign.ts';
+import { createWebhooks } from '../../src/webhooks/webhooks.ts';
 import { failed } from '../store/contract/events.ts';
 import { anEndpoint } from '../store/contract/webhooks.ts';
 import { aRequest, START_OF_TIME } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
+import { createManualCluster } from '../support/manualCluster.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
 import { serve } from '../support/servers/httpServer.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -55,7 +59,7 @@ async function world({ lanes = createLanes() } = {}) {
       clock: time,
       timers: time,
       log: pino({ level: 'silent' }),
-      hasLease: () => true,
+      cluster: soloCluster('node'),
       fetch: createGuardedFetch({
         allowHosts: ['127.0.0.1'],
         lookup: (_host, _options, callback) => callback(null, [{ address: '10.0.0.1', family: 4 }]),
@@ -354,7 +358,10 @@ describe('a node', () => {
     // It does not write how its tries end, as if it were dead.
     const death = Promise.withResolvers<boolean>();
     let alive = true;
-    node({ store: { ...store, finishDelivery: () => death.promise }, hasLease: () => alive });
+    node({
+      store: { ...store, finishDelivery: () => death.promise },
+      cluster: { ...soloCluster('dying'), hasLease: () => alive },
+    });
     onTestFinished(() => death.resolve(false));
     await failed(store);
     await eventually(() => {
@@ -393,12 +400,74 @@ describe('a node', () => {
       asked += 1;
       return false;
     };
-    node({ hasLease });
+    node({ cluster: { ...soloCluster('node'), hasLease } });
     await failed(store);
     await eventually(() => {
       pass(5000);
       expect(asked).toBeGreaterThan(2);
     });
     expect(claimed).not.toHaveBeenCalled();
+  });
+
+  it('that could not read what is due looks again within about a second', async () => {
+    const { store, node, endpoint, time } = await world();
+    const to = await receiver((response) => response.end());
+    await endpoint(to.origin);
+    await failed(store);
+    const claimDeliveries = vi
+      .fn(store.claimDeliveries)
+      .mockRejectedValueOnce(new Error('the database is away'))
+      .mockRejectedValueOnce(new Error('the database is still away'));
+    node({ store: { ...store, claimDeliveries } });
+    const begun = time.trueTime();
+    for (const n of [1, 2])
+      await eventually(() => {
+        expect(time.nextAt()).toBe(begun + n * 1000);
+        time.moveTo(begun + n * 1000);
+      });
+    await eventually(() => expect(to.messages).toHaveLength(1));
+    expect(claimDeliveries.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  it('that has a lease again sends at once, or within about a second if it is not told', async () => {
+    const { store, node, endpoint, time } = await world();
+    const to = await receiver((response) => response.end());
+    await endpoint(to.origin);
+    const cluster = createManualCluster();
+    cluster.lose();
+    await failed(store);
+    node({ cluster });
+    cluster.rejoin('node-2');
+    await eventually(() => expect(to.messages).toHaveLength(1));
+    cluster.freeze();
+    await failed(store);
+    const begun = time.trueTime();
+    await eventually(() => expect(time.nextAt()).toBe(begun + 1000));
+    cluster.freeze(false);
+    time.moveTo(begun + 1000);
+    await eventually(() => expect(to.messages).toHaveLength(2));
+  });
+});
+
+describe('a test of an endpoint', () => {
+  it('gives its place to what waits, when it ends', async () => {
+    const { store, node, endpoint, time } = await world();
+    const held: ServerResponse[] = [];
+    const to = await receiver((response, nth) => (nth <= 2 ? held.push(response) : response.end()));
+    const of = await endpoint(to.origin);
+    const claims = vi.spyOn(store, 'claimDeliveries');
+    const sender = node();
+    const { test } = createWebhooks({ store, sender, clock: time, checkUrl: () => undefined });
+    const tests = [test(of), test(of)];
+    await eventually(() => expect(held).toHaveLength(2));
+    const before = claims.mock.calls.length;
+    await failed(store);
+    await eventually(() => expect(claims.mock.calls.length).toBeGreaterThan(before));
+    await Promise.all(claims.mock.results.map(({ value }) => value));
+    expect(to.messages).toHaveLength(2);
+    // No time passes: nothing but the end of a test makes the node look.
+    for (const response of held) response.writeHead(500).end();
+    await Promise.all(tests);
+    await eventually(() => expect(to.messages).toHaveLength(3));
   });
 });
