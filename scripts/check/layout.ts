@@ -29,6 +29,7 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/cluster\/postgres\/(?:databaseClock|livingNodes)\.ts$/,
     why: 'a question to the server of its own connection',
   },
+  { files: /\/cli\/run\.ts$/, why: 'what an older Node must not import' },
   { files: /\/cluster\/rebalance\.ts$/, why: 'a pure function, tested by itself' },
   {
     files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents)\.ts$/,

@@ -1,28 +1,10 @@
 #!/usr/bin/env node
-import { OnetakeError } from '../tasks/errors.ts';
-import { EXIT } from './exitCodes.ts';
-import { createProgram, runProgram } from './program.ts';
+// It has no static imports: an older Node would fail at them before it could say why.
+const NEEDED = 24;
+const { node } = process.versions;
 
-// Errors of standard error cannot be reported anywhere.
-process.stderr.on('error', () => undefined);
-const serving = process.argv[2] === 'serve';
-if (!serving) {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // EPIPE is normal: the reader has closed the pipe, as `head` does.
-    if (error.code !== 'EPIPE') process.stderr.write(`Standard output cannot be written: ${error.message}\n`);
-    process.exit(error.code === 'EPIPE' ? 0 : 1);
-  });
-}
-
-try {
-  await runProgram(createProgram(), process.argv.slice(2), process.env);
-} catch (error) {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  const mistaken = error instanceof OnetakeError && error.status < 500;
-  process.stderr.write(
-    `${error instanceof Error ? (code === undefined ? error.stack : error.message) : String(error)}\n`,
-  );
-  process.exitCode = mistaken ? EXIT.mistaken : EXIT.failed;
-  // Otherwise a pipe that nobody reads would keep the process alive.
-  if (serving) process.exit();
+if (Number.parseInt(node, 10) >= NEEDED) await import('./run.ts');
+else {
+  process.stderr.write(`onetake needs Node ${NEEDED} or newer; this is ${node}.\n`);
+  process.exitCode = 2;
 }

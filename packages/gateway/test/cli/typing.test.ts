@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { describe, expect, it } from 'vitest';
 import { commandLine, withoutNpm } from '../../src/cli/npm.ts';
 import { commandOf, createProgram, runProgram } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/version.ts';
-import { onetake } from '../support/processes/commandLine.ts';
+import { CLI, onetake } from '../support/processes/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 const COMMANDS = ['serve', 'keys', 'accounts', 'migrate', 'backup', 'recover', 'import'];
@@ -245,13 +246,23 @@ it('a key that cannot be printed is reported, and the command fails', async () =
   expect(code).toBe(1);
 });
 
+it('a Node that is too old is named before anything is imported that it does not have', async () => {
+  const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
+  const pretend = `--import=data:text/javascript,${encodeURIComponent(old)}`;
+  const ended = await onetake({ NODE_OPTIONS: pretend }, 'models');
+  expect(ended).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: 'onetake needs Node 24 or newer; this is 20.20.2.\n',
+  });
+  expect(await readFile(CLI, 'utf8')).not.toMatch(/^(?:import|export) /m);
+});
+
 async function onetakeInto(device: string, ...args: readonly string[]) {
   const { spawnSync } = await import('node:child_process');
   const { openSync, closeSync } = await import('node:fs');
-  const { fileURLToPath } = await import('node:url');
   const fd = openSync(device, 'w');
-  const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-  const ended = spawnSync(process.execPath, [cli, ...args], {
+  const ended = spawnSync(process.execPath, [CLI, ...args], {
     env: { PATH: process.env.PATH, ONETAKE_DATA_DIR: join(await tempFolder(), 'data') },
     stdio: ['ignore', fd, 'pipe'],
     encoding: 'utf8',
