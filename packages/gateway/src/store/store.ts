@@ -78,6 +78,11 @@ export interface MediaIndex {
    * becomes pending again.
    */
   putMedia(rows: readonly MediaRow[]): Promise<void>;
+  /**
+   * As `putMedia`, for a file. False, and nothing is written, if the files of its project would then have more than `mostBytes`; files
+   * that are written at once, on whatever node, are counted one after the other.
+   */
+  putFile(file: MediaRow, mostBytes: number): Promise<boolean>;
   media(id: string): Promise<MediaRow | undefined>;
   /** The storage keys of the media rows that exist, by id. */
   mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;

@@ -3,7 +3,7 @@ import { requireScope } from '../../auth/keyring.ts';
 import { list, shown } from '../../catalogue/words.ts';
 import { atMost } from '../../media/inputs/clips.ts';
 import type { FileRow } from '../../media/inputs/rows.ts';
-import type { Upload, Uploads } from '../../media/inputs/uploads.ts';
+import { storageLimit, type Upload, type Uploads } from '../../media/inputs/uploads.ts';
 import { createFairLimit, type FairLimit } from '../../net/fairLimit.ts';
 import { logOf } from '../../observability/requestLog.ts';
 import { draining, invalidRequest, OnetakeError } from '../../tasks/errors.ts';
@@ -91,7 +91,12 @@ export function createUploadHandler(context: ApiContext) {
       await requireRoom(context, projectId, form.file.upload.bytes);
       // If the client has disconnected, nobody would learn the id of the file.
       gone.throwIfAborted();
-      return await form.file.upload.keep({ name: form.file.name, purpose, keepMs });
+      return await form.file.upload.keep({
+        name: form.file.name,
+        purpose,
+        keepMs,
+        projectBytes: settings.files.perProjectBytes,
+      });
     } catch (error) {
       await form.file?.upload.discard();
       throw error;
@@ -173,16 +178,14 @@ function keptFor(expiry: unknown, retentionMs: number): number {
   );
 }
 
-/** Throws a 409 if the files of the project would be more than it may keep. */
+/** Throws a 409 if the files of the project are already more than would leave room: before the bytes are received, or measured. */
 async function requireRoom(
   { store, settings: { files } }: ApiContext,
   projectId: string,
   bytes: number,
 ): Promise<void> {
   if ((await store.bytesOfFiles(projectId)) + bytes <= files.perProjectBytes) return;
-  const most = Math.floor(files.perProjectBytes / 2 ** 20);
-  const message = `Your project may keep ${most} MiB in files (ONETAKE_FILE_STORAGE_MB); delete some, or let them expire earlier with expires_after.`;
-  throw new OnetakeError('storage_limit', 409, message);
+  throw storageLimit(files.perProjectBytes);
 }
 
 async function turnOf(turns: FairLimit, projectId: string, gone: AbortSignal): Promise<() => void> {

@@ -32,4 +32,10 @@ export interface StagedRows<Row extends StagedRow> {
   removeMedia(ids: readonly string[]): Promise<void>;
 }
 
+/** The part of the store that files need. */
+export interface FileRows extends StagedRows<FileRow> {
+  /** Writes nothing and resolves with false if the files of the project would have more than `mostBytes`. */
+  putFile(file: FileRow, mostBytes: number): Promise<boolean>;
+}
+
 export type InputRows = StagedRows<InputRow>;

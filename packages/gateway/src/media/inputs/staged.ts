@@ -14,8 +14,8 @@ export interface Staged<Row extends StagedRow> {
   readonly createdAt: number;
   /** Takes the bytes in. */
   fill(pieces: AsyncIterable<Buffer>): Promise<void>;
-  /** Stores the bytes durably. Resolves with their row, which is still pending. */
-  commit(format: string, facts?: Partial<Row>): Promise<Row>;
+  /** Stores the bytes durably, once `put` has written their row. Resolves with that row, which is still pending. */
+  commit(format: string, facts?: Partial<Row>, put?: (row: Row) => Promise<void>): Promise<Row>;
   /** Removes the bytes and their row. If that fails, the sweep repeats it. */
   discard(): Promise<void>;
 }
@@ -67,11 +67,11 @@ export async function stage<Row extends StagedRow>(
     async fill(pieces) {
       await write.append(Readable.from(counted(pieces), { objectMode: false }), 0);
     },
-    async commit(format, facts) {
+    async commit(format, facts, put = (row) => store.putMedia([row])) {
       const storageKey = `${kind}/${id}.${format}`;
       const contentType = contentTypeOf(storageKey);
       row = { ...row, ...facts, storageKey, contentType, bytes, sha256: digest.digest('hex') };
-      await store.putMedia([row]);
+      await put(row);
       await write.commit(storageKey);
       return row;
     },

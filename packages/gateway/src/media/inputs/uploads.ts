@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { fileTypeFromBuffer } from 'file-type';
+import { OnetakeError } from '../../tasks/errors.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { ImageFacts } from '../inspect/image.job.ts';
 import { BadImage } from '../inspect/image.ts';
@@ -7,7 +8,7 @@ import type { MediaStorage } from '../media.ts';
 import { imageTooLarge, isImageType, refused } from './bytes.ts';
 import { type ClipProbes, measured } from './clips.ts';
 import { EXTENSIONS, MAX_IMAGE_BYTES } from './reader.ts';
-import type { FileRow, StagedRows } from './rows.ts';
+import type { FileRow, FileRows } from './rows.ts';
 import { stage } from './staged.ts';
 
 /** Stores what callers upload ahead of the requests that use it. */
@@ -20,7 +21,9 @@ export interface Uploads {
 
 export interface Upload {
   readonly bytes: number;
-  /** Checks what the file is, and stores it durably. Throws a 400 if no model takes such a file. */
+  /**
+   * Checks what the file is, and stores it durably. Throws a 400 if no model takes such a file, and a 409 if its project may keep no more.
+   */
   keep(facts: KeptFile): Promise<FileRow>;
   discard(): Promise<void>;
 }
@@ -28,6 +31,8 @@ export interface Upload {
 interface KeptFile extends Required<Pick<FileRow, 'name' | 'purpose'>> {
   /** How long the file is kept from the beginning of its upload, milliseconds. */
   readonly keepMs: number;
+  /** The most that the files of the project may have. */
+  readonly projectBytes: number;
 }
 
 /** The row of a file, as the store has it. */
@@ -36,7 +41,7 @@ type StoredFile = Omit<FileRow, 'state' | 'kind' | 'bytes' | 'sha256'> &
 
 interface UploadParts extends ClipProbes {
   readonly storage: MediaStorage;
-  readonly store: StagedRows<FileRow>;
+  readonly store: FileRows;
   readonly inspectImage: (path: string) => Promise<ImageFacts>;
   readonly clock: Clock;
 }
@@ -57,9 +62,12 @@ export function createUploads(parts: UploadParts): Uploads {
       }
       return {
         bytes: staged.bytes,
-        async keep({ keepMs, ...named }) {
+        async keep({ keepMs, projectBytes, ...named }) {
           const facts = { ...named, expiresAt: staged.createdAt + keepMs };
-          const row = await staged.commit(await formatOf(parts, staged), facts);
+          const row = await staged.commit(await formatOf(parts, staged), facts, async (file) => {
+            // Counted by the write itself, because many uploads of a project may end at once.
+            if (!(await store.putFile(file, projectBytes))) throw storageLimit(projectBytes);
+          });
           const present: FileRow = { ...row, state: 'present' };
           await store.putMedia([present]);
           return present;
@@ -79,6 +87,13 @@ export function createUploads(parts: UploadParts): Uploads {
       if (isGone) await store.removeMedia([row.id]);
     },
   };
+}
+
+/** A 409 for a project whose files would be more than it may keep. */
+export function storageLimit(projectBytes: number): OnetakeError {
+  const most = Math.floor(projectBytes / 2 ** 20);
+  const message = `Your project may keep ${most} MiB in files (ONETAKE_FILE_STORAGE_MB); delete some, or let them expire earlier with expires_after.`;
+  return new OnetakeError('storage_limit', 409, message);
 }
 
 /** What the file is, by its bytes and not by its name. */

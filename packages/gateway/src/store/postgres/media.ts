@@ -7,11 +7,19 @@ import type { PostgresParts } from './pool.ts';
 import { SQL } from './statements.ts';
 import { mediaRows } from './writes.ts';
 
-export function postgresMedia({ connections: { run, read }, rows }: PostgresParts): MediaIndex {
+export function postgresMedia({ connections: { run, read, transaction }, rows }: PostgresParts): MediaIndex {
   return {
     async putMedia(media) {
       await run(SQL.putMedia, [jsonRows(mediaRows(0, media))]);
     },
+    putFile: (file, mostBytes) =>
+      transaction(async (inside) => {
+        await inside(SQL.lockFiles, [file.projectId]);
+        const [others] = await inside<{ bytes: number }>(SQL.bytesOfFiles, [file.projectId, file.id]);
+        if ((others?.bytes ?? 0) + (file.bytes ?? 0) > mostBytes) return false;
+        await inside(SQL.putMedia, [jsonRows(mediaRows(0, [file]))]);
+        return true;
+      }),
     async media(id) {
       const [row] = await read<MediaTableRow>(SQL.media, [id]);
       return row && rows.one(MEDIA, row);
@@ -28,7 +36,7 @@ export function postgresMedia({ connections: { run, read }, rows }: PostgresPart
         return read(statement, [projectId, now, purpose ?? null, after ?? null, limit]);
       }),
     async bytesOfFiles(projectId) {
-      const [row] = await read<{ bytes: number }>(SQL.bytesOfFiles, [projectId]);
+      const [row] = await read<{ bytes: number }>(SQL.bytesOfFiles, [projectId, '']);
       return row?.bytes ?? 0;
     },
     sweepable: (now, pendingBefore, limit, except = []) =>

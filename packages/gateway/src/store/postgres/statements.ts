@@ -323,8 +323,11 @@ const statements = {
   /** The node's clock may be ahead of all others: a row is due only if the database's clock agrees. */
   files: `select ${listOf(MEDIA)} from media ${FILES} and ($4::text is null or id < $4) order by id desc limit $5`,
   filesOldestFirst: `select ${listOf(MEDIA)} from media ${FILES} and ($4::text is null or id > $4) order by id limit $5`,
+  /** Held until the transaction ends, so that files which are uploaded at once are counted one after the other. */
+  lockFiles: `select pg_advisory_xact_lock(hashtextextended(json_build_array('files', $1::text)::text, 0))`,
+  /** Of a project, besides one file. */
   bytesOfFiles: `
-    select coalesce(sum(bytes), 0)::float8 as bytes from media where kind = 'file' and project_id = $1`,
+    select coalesce(sum(bytes), 0)::float8 as bytes from media where kind = 'file' and project_id = $1 and id <> $2`,
   sweepable: `
     select ${listOf(MEDIA)} from media
     where (expires_at <= least($1::bigint, ${DATABASE_NOW})

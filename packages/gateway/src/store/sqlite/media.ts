@@ -10,6 +10,13 @@ export function sqliteMedia({ sql, rows, inGroup }: SqliteParts): MediaIndex {
       inGroup(() => {
         for (const row of media) sql.putMedia.run(mediaToRow(row));
       }),
+    putFile: (file, mostBytes) =>
+      inGroup(() => {
+        const others = sql.bytesOfFiles.get(file.projectId, file.id)?.bytes ?? 0;
+        if (others + (file.bytes ?? 0) > mostBytes) return false;
+        sql.putMedia.run(mediaToRow(file));
+        return true;
+      }),
     async media(id) {
       const row = sql.media.get(id);
       return row && rows.one(MEDIA, row);
@@ -26,7 +33,7 @@ export function sqliteMedia({ sql, rows, inGroup }: SqliteParts): MediaIndex {
         return (oldestFirst ? sql.filesOldestFirst : sql.files).all({ ...rest, after, purpose, limit });
       }),
     async bytesOfFiles(projectId) {
-      return sql.bytesOfFiles.get(projectId)?.bytes ?? 0;
+      return sql.bytesOfFiles.get(projectId, '')?.bytes ?? 0;
     },
     sweepable: (now, pendingBefore, limit, except = []) =>
       rows.page(MEDIA, limit, (count, before) => {

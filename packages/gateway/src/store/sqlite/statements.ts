@@ -182,8 +182,9 @@ function mediaStatements(db: Database) {
     filesOldestFirst: db.prepare<FilesParameters, MediaTableRow>(
       `select ${listOf(MEDIA)} from media ${FILES} and (@after is null or id > @after) order by id limit @limit`,
     ),
-    bytesOfFiles: db.prepare<[string], { bytes: number }>(
-      `select coalesce(sum(bytes), 0) as bytes from media where kind = 'file' and project_id = ?`,
+    /** Of a project, besides one file. */
+    bytesOfFiles: db.prepare<[string, string], { bytes: number }>(
+      `select coalesce(sum(bytes), 0) as bytes from media where kind = 'file' and project_id = ? and id <> ?`,
     ),
     /** The third parameter is a JSON array of ids to skip. */
     sweepable: db.prepare<[number, number, string, number], MediaTableRow>(`

@@ -82,16 +82,51 @@ accounts:
   expect((await clientOf(t).videos.retrieve(made.id)).error).toBeNull();
 }, 60_000);
 
-it('a file that one node has taken in is used and deleted at another', async () => {
+/** Nodes of one database and one bucket. */
+async function cluster(nodes: number, limits: Record<string, string> = {}): Promise<TestGateway[]> {
   const s3 = await ownS3();
   const settings = {
     ONETAKE_DATABASE_URL: await freshDatabase(),
     ...bucketSettings({ ...s3, credentials: s3 }),
+    ...limits,
   };
-  const start = async () =>
-    startTestGateway({ ...settings, ONETAKE_DATA_DIR: await tempFolder() }, { dataDir: await tempFolder() });
-  const [one, other] = [await start(), await start()];
-  onTestFinished(async () => void (await Promise.all([one.end(), other.end()])));
+  const started: TestGateway[] = [];
+  for (let node = 0; node < nodes; node++) started.push(await gatewayOf(settings));
+  return started;
+}
+
+/** A gateway that ends with the test. */
+async function gatewayOf(settings: Record<string, string>): Promise<TestGateway> {
+  const t = await startTestGateway(settings, { dataDir: await tempFolder() });
+  onTestFinished(() => t.end());
+  return t;
+}
+
+const STORAGE_MB = { ONETAKE_FILE_STORAGE_MB: '3' };
+
+it.each([
+  ['one gateway', async () => [await gatewayOf(STORAGE_MB)]],
+  ['two nodes', () => cluster(2, STORAGE_MB)],
+])(
+  'uploads that arrive at once, at %s, take no more than the project may keep',
+  async (_where, start) => {
+    const nodes = await start();
+    const padded = Buffer.concat([PNG, Buffer.alloc(1_800_000)]);
+    const answers = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, at) => upload(nodes[at % nodes.length] as TestGateway, padded)),
+    );
+    const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+    expect(refused.map(({ status, code }) => [status, code])).toEqual(Array(7).fill([409, 'storage_limit']));
+    const [first] = nodes as [TestGateway];
+    expect((await clientOf(first).files.list()).data).toMatchObject([{ bytes: padded.length }]);
+    // Nothing that was refused still counts.
+    expect(await upload(first)).toMatchObject({ bytes: PNG.length });
+  },
+  60_000,
+);
+
+it('a file that one node has taken in is used and deleted at another', async () => {
+  const [one, other] = (await cluster(2)) as [TestGateway, TestGateway];
   const file = await upload(one);
   expect((await clientOf(other).files.list()).data).toEqual([file]);
   const content = await clientOf(other).files.content(file.id);

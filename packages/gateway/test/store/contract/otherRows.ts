@@ -134,6 +134,27 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect([await store.bytesOfFiles('project'), await store.bytesOfFiles('none')]).toEqual([45, 0]);
     });
 
+    it('that are files of one project and written at once have no more bytes than the project may keep', async () => {
+      const store = await open();
+      const aFile = (changes: Partial<MediaRow> = {}) =>
+        aMediaRow({ kind: 'file', projectId: 'project', state: 'pending', bytes: 16, ...changes });
+      const [elsewhere, empty] = [aFile({ projectId: 'another' }), aFile({ bytes: 0 })];
+      await store.putMedia([elsewhere, empty]);
+      const files = Array.from({ length: 8 }, () => aFile());
+      const written = await Promise.all(files.map((file) => store.putFile(file, 30)));
+      expect(written.filter(Boolean)).toHaveLength(1);
+      const kept = files.find((_, at) => written[at]) ?? empty;
+      expect([...(await store.mediaKeys(files.map(({ id }) => id))).keys()]).toEqual([kept.id]);
+
+      // What a file had before does not count, and exactly the most is not too much.
+      expect(await store.putFile({ ...kept, bytes: 31 }, 30)).toBe(false);
+      expect(await store.media(kept.id)).toStrictEqual(kept);
+      expect(await store.putFile({ ...kept, bytes: 30 }, 30)).toBe(true);
+      expect(await store.putFile({ ...empty, bytes: 1 }, 30)).toBe(false);
+      expect(await store.putFile({ ...elsewhere, state: 'present' }, 30)).toBe(true);
+      expect(await store.bytesOfFiles('project')).toBe(30);
+    });
+
     it('may be removed after their retention, or if they were left pending for long', async () => {
       const store = await open();
       const expired = aMediaRow({ expiresAt: 100 });
