@@ -17,8 +17,8 @@ import { named, SQL, tellPlaces } from './statements.ts';
 const HORIZON_MS = 250;
 /** How far ahead permits of a slower rate are granted, so that the way to the database costs nothing of the rate. Milliseconds. */
 const AHEAD_MS = 25;
-/** SQL for how far ahead permits are granted to a node that is overdue: while no other node is granted any. */
-const OVERDUE_AHEAD = `greatest(${2 * HORIZON_MS}, g.interval_ms)`;
+/** SQL for the furthest that permits are granted ahead: nodes of an earlier version take back what is beyond, and grant it again. */
+const FURTHEST = `greatest(${HORIZON_MS}, g.interval_ms)`;
 /** How long a rate counts as contended after a node got less than it wanted. Milliseconds. */
 const CONTENDED_MS = 1000;
 
@@ -44,17 +44,22 @@ export const reserve = (clock: string): string => `
     due as materialized (
       select g.*, c.now, l.tat, l.contended_at,
         least(greatest(l.tat, c.now - (g.burst - 1) * g.interval_ms),
-          c.now + ${OVERDUE_AHEAD} + g.interval_ms) as base,
-        case when g.overdue then ${OVERDUE_AHEAD}
-          when g.interval_ms < ${HORIZON_MS} then ${HORIZON_MS} else ${AHEAD_MS} end as ahead
+          c.now + ${FURTHEST} + g.interval_ms) as base,
+        g.overdue or abs(c.now - l.contended_at) < ${CONTENDED_MS} as contended,
+        ${FURTHEST} as furthest
       from given g join locked l on l.account_id = g.account and l.kind = g.kind cross join clock c
+    ),
+    -- While nodes compete, only one that is overdue gets permits as far ahead as possible: before the others get any.
+    reach as materialized (
+      select d.*, case when overdue then furthest when interval_ms >= ${HORIZON_MS} then ${AHEAD_MS}
+        when contended and part < 1 then ${HORIZON_MS / 2} else ${HORIZON_MS} end as ahead
+      from due d
     ),
     -- Permit k is due at base + k * interval.
     fitting as materialized (
-      select d.*, greatest(0, floor((now + ahead - base) / interval_ms) + 1) as fit,
-        case when overdue or abs(now - contended_at) < ${CONTENDED_MS}
-          then greatest(1, floor(part * ${HORIZON_MS} / interval_ms)) else wanted end as in_part
-      from due d
+      select r.*, greatest(0, floor((now + ahead - base) / interval_ms) + 1) as fit,
+        case when contended then greatest(1, floor(part * ${HORIZON_MS} / interval_ms)) else wanted end as in_part
+      from reach r
     ),
     granted as materialized (select f.*, least(wanted, fit, in_part) as n_granted from fitting f),
     written as (
