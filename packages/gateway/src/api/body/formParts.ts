@@ -26,10 +26,14 @@ interface RawPart {
 const PARTS = 64;
 /** The headers of a part: a name, a type, and the name of a file. Bytes. */
 const HEAD_BYTES = 2048;
+/** Blanks behind a boundary, which gateways of mail once added. */
+const PADDING_BYTES = 256;
 /** Node's parser of types takes quadratic time for spaces. Characters. */
 const TYPE_LENGTH = 512;
 /** RFC 2046, section 5.1.1. A longer boundary, or one that repeats itself for long, is expensive to search for. */
 const BOUNDARY = /^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/;
+/** A name between quotes, with what a backslash escapes in it. A backslash of a path before the last quote is none. */
+const QUOTED_NAME = /(?<=\bname=|\bfilename=)"(?:[^"\\\r\n]|\\.)*"(?=[ \t]*(?:;|$))/gim;
 /** What RFC 2045 calls identity encodings. */
 const PLAIN_ENCODINGS = ['', '7bit', '8bit', 'binary'];
 
@@ -95,9 +99,9 @@ async function* split(
   try {
     await drain(body.until(delimiter.subarray(2)));
     for (let parts = 0; ; parts++) {
-      const next = (await body.atLeast(2)).toString('latin1', 0, 2);
-      if (next === '--') break;
-      if (next !== '\r\n') throw malformed();
+      if (await begins(body, '--')) break;
+      await skipPadding(body);
+      if (!(await begins(body, '\r\n'))) throw malformed();
       if (parts === PARTS) throw invalidForm(`The form has more than ${PARTS} parts; send less.`);
       const head = await headOf(body);
       const content = body.until(delimiter);
@@ -174,6 +178,18 @@ async function drain(pieces: AsyncIterable<Buffer>): Promise<void> {
   for await (const _ of pieces);
 }
 
+const begins = async (body: Window, word: string): Promise<boolean> =>
+  (await body.atLeast(word.length)).toString('latin1', 0, word.length) === word;
+
+/** Skips the blanks that RFC 2046, section 5.1.1, allows between a boundary and the end of its line. */
+async function skipPadding(body: Window): Promise<void> {
+  for (let skipped = 0; skipped < PADDING_BYTES; skipped++) {
+    const [next] = await body.atLeast(1);
+    if (next !== 0x20 && next !== 0x09) return;
+    body.skip(1);
+  }
+}
+
 /** The headers of the part that begins here, behind a line break. */
 async function headOf(body: Window): Promise<Buffer> {
   for (let arrived = 0; ; ) {
@@ -203,7 +219,7 @@ function refuseEncoded(head: string): void {
 
 /** Reads the headers as those of a form with one part, which is empty. */
 async function parseHead(head: Buffer): Promise<Pick<ArrivingPart, 'name' | 'filename'>> {
-  const form = [Buffer.from('--part\r\n'), head, Buffer.from('\r\n\r\n\r\n--part--\r\n')];
+  const form = [Buffer.from('--part\r\n'), withoutEscapes(head), Buffer.from('\r\n\r\n\r\n--part--\r\n')];
   const headers = { 'content-type': 'multipart/form-data; boundary=part' };
   const entries = await new Response(new Uint8Array(Buffer.concat(form)), { headers }).formData().then(
     (parsed) => [...parsed],
@@ -212,6 +228,20 @@ async function parseHead(head: Buffer): Promise<Pick<ArrivingPart, 'name' | 'fil
   const [[name, value] = []] = entries;
   if (name === undefined || value === undefined) throw malformed();
   return { name, filename: typeof value === 'string' ? undefined : value.name };
+}
+
+/**
+ * Browsers write a quote in a name as `%22`, which is all that Node's parser knows; curl and others put a backslash before it and before
+ * a backslash (RFC 2183). Any other backslash is one: older browsers send paths of Windows.
+ */
+function withoutEscapes(head: Buffer): Buffer {
+  if (!head.includes('\\')) return head;
+  const text = head
+    .toString('latin1')
+    .replace(QUOTED_NAME, (quoted) =>
+      quoted.replace(/\\(["\\])/g, (_, escaped) => (escaped === '"' ? '%22' : escaped)),
+    );
+  return Buffer.from(text, 'latin1');
 }
 
 const malformed = (): OnetakeError =>

@@ -62,6 +62,46 @@ describe('a form that arrives in pieces', () => {
     await fc.assert(property, { numRuns: 200 });
   });
 
+  const head = (disposition: string) => `Content-Disposition: form-data; ${disposition}\r\n\r\n`;
+
+  it.each([
+    ['a quote, as curl writes it', 'a\\"b.png', 'a"b.png'],
+    ['a quote, as browsers write it', 'a%22b.png', 'a"b.png'],
+    ['quotes at both ends', '\\"a\\"', '"a"'],
+    ['what looks like the end of the name', 'a\\"; b', 'a"; b'],
+    ['a backslash, as curl writes it', 'a\\\\b.png', 'a\\b.png'],
+    ['a backslash and a quote', 'a\\\\\\"b', 'a\\"b'],
+    ['a path, as old browsers write it', 'C:\\boats\\new.png', 'C:\\boats\\new.png'],
+    ['a backslash at its end, as browsers write it', 'a\\', 'a\\'],
+    ['other letters', 'ein „Boot\\"“.png', 'ein „Boot"“.png'],
+  ])('has a file with %s in its name', async (_what, written, filename) => {
+    const disposition = head(`name="file"; filename="${written}"`);
+    const body = `--${BOUNDARY}\r\n${disposition}bytes\r\n--${BOUNDARY}--\r\n`;
+    expect(await read([Buffer.from(body)])).toEqual([
+      { name: 'file', filename, content: Buffer.from('bytes') },
+    ]);
+  });
+
+  it.each([' ', '\t', ' \t  '])('may have the blanks %j behind its boundaries', async (blanks) => {
+    const one = { name: 'file', filename: 'a', content: Buffer.from(`\r\n --a-b`) };
+    const two = { name: 'purpose', filename: undefined, content: Buffer.from(' vision ') };
+    const line = `--${BOUNDARY}${blanks}\r\n`;
+    const body = Buffer.concat([
+      Buffer.from(line + head('name="file"; filename="a"')),
+      one.content,
+      Buffer.from(`\r\n${line}${head('name="purpose"')} vision \r\n--${BOUNDARY}--${blanks}\r\n`),
+    ]);
+    expect(await read([body])).toEqual([one, two]);
+    expect(await read([...body].map((byte) => Buffer.from([byte])))).toEqual([one, two]);
+  });
+
+  it('may not have anything else behind a boundary, nor endless blanks', async () => {
+    for (const wrong of [' x', ' --', '-', '\n', ' '.repeat(1000)]) {
+      const body = Buffer.from(`--${BOUNDARY}${wrong}\r\n${head('name="a"')}\r\n--${BOUNDARY}--\r\n`);
+      await expect(read([body]), JSON.stringify(wrong)).rejects.toThrow('not valid multipart');
+    }
+  });
+
   it('may arrive byte by byte', async () => {
     const parts = [{ name: 'file', filename: 'cat.png', content: Buffer.from('\r\n--a\r\n') }];
     const body = formOf(parts);
