@@ -23,7 +23,10 @@ export function taskList(
   query: TaskQuery,
   metadata: readonly (readonly [string, string])[] = Object.entries(query.metadata ?? {}),
 ): SelectQueryBuilder<Tables, never, TaskWithAttempt> {
-  const [first, ...others] = metadata;
+  // Few tasks are in hand, and many may have a pair.
+  const inHand = query.status === 'queued' || query.status === 'in_progress';
+  const first = inHand ? undefined : metadata[0];
+  const others = first ? metadata.slice(1) : metadata;
   // In the order of the table that is read first: otherwise SQLite sorts all rows.
   const id = sql.ref<string>(first ? 'm.task_id' : 't.id');
   let select = (first ? tasksWith(db, columnsOf(query.projectId, first)) : db.selectFrom('tasks as t'))

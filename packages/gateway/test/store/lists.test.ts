@@ -40,6 +40,8 @@ describe('a list in SQLite reads only what it shows', () => {
     [{ status: 'succeeded', model: 'm' }, BY['failed model']?.replace('failed', 'succeeded')],
     [{ metadata: { a: '1' } }, BY.metadata],
     [{ metadata: { a: '1', b: '2' }, model: 'm', status: 'failed' }, BY.metadata],
+    [{ metadata: { a: '1' }, status: 'queued' }, BY.queued],
+    [{ metadata: { a: '1', b: '2' }, model: 'm', status: 'in_progress' }, BY['queued model']],
   ])('%j', async (filter, first) => {
     const dir = await tempFolder();
     await migrateSqlite(dir);
@@ -126,10 +128,14 @@ describe.each([
     await run(insert('video_3', ',"metadata":{"who":'));
     await run(insert('video_4', ',"metadata":"none"'));
     await run(insert('video_8', ',"metadata":["n"]'));
+    const twice = String.raw`,"metadata":{"t":"1","t":"1","\ud800":"1","\ud801":"1"}`;
+    await run(insert('video_9', twice));
     await run(insert('video_5', String.raw`,"style":"\u0000 \ud800","metadata":{"n":"1"}`));
     const store = await open();
     await run(insert('video_6', ',"metadata":{"n":"1"}'));
     await run(insert('video_7', ',"metadata":{"n":'));
+    await run(insert('video_a', twice));
+    expect(await ids(store, { t: '1' })).toEqual(['video_a', 'video_9']);
     expect(await ids(store, { who: 'a"b' })).toEqual(['video_1']);
     expect(await ids(store, { n: '1' })).toEqual(['video_6', 'video_5', 'video_1']);
     expect(await ids(store, { n: '1', who: 'a"b' })).toEqual(['video_1']);

@@ -5,7 +5,7 @@ import type { Dialect } from '../dialect.ts';
  * What lists of tasks look up, so that a filter that few tasks pass does not read all of a project.
  *
  * `task_metadata` is filled by triggers: in the transaction of the task, and also for the nodes of the previous version that still run. A
- * request that is not valid JSON, or whose metadata are no object, has no rows.
+ * request that is not valid JSON, or whose metadata are no object, has no rows, and a pair that one has twice is there once.
  */
 // biome-ignore lint/suspicious/noExplicitAny: a migration must not depend on today's table types
 export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
@@ -41,7 +41,7 @@ const SQLITE = [
   `create table task_metadata (${COLUMNS}) without rowid`,
   `create trigger task_metadata_added after insert on tasks when new.deleted_at is null and json_valid(new.request)
   begin
-    insert into task_metadata
+    insert or ignore into task_metadata
     select new.project_id, key, value, new.id from json_each(new.request, '$.metadata') where typeof(key) = 'text' and type = 'text';
   end`,
   `create trigger task_metadata_removed after update of deleted_at on tasks
@@ -50,7 +50,7 @@ const SQLITE = [
     delete from task_metadata where project_id = old.project_id and task_id = old.id
       and (name, value) in (select key, value from json_each(old.request, '$.metadata'));
   end`,
-  `insert into task_metadata
+  `insert or ignore into task_metadata
   select t.project_id, m.key, m.value, t.id
   from tasks t, json_each(case when json_valid(t.request) then t.request else '{}' end, '$.metadata') m
   where t.deleted_at is null and typeof(m.key) = 'text' and m.type = 'text'`,
@@ -68,7 +68,7 @@ const POSTGRES = [
   end $$`,
   `create function onetake_add_metadata() returns trigger language plpgsql as $$
   begin
-    insert into task_metadata select new.project_id, m.name, m.value, new.id from onetake_metadata_of(new.request) m;
+    insert into task_metadata select new.project_id, m.name, m.value, new.id from onetake_metadata_of(new.request) m on conflict do nothing;
     return null;
   end $$`,
   `create trigger task_metadata_added after insert on tasks
@@ -82,5 +82,5 @@ const POSTGRES = [
   `create trigger task_metadata_removed after update of deleted_at on tasks
   for each row when (old.deleted_at is null and new.deleted_at is not null) execute function onetake_remove_metadata()`,
   `insert into task_metadata
-  select t.project_id, m.name, m.value, t.id from tasks t, onetake_metadata_of(t.request) m where t.deleted_at is null`,
+  select t.project_id, m.name, m.value, t.id from tasks t, onetake_metadata_of(t.request) m where t.deleted_at is null on conflict do nothing`,
 ];
