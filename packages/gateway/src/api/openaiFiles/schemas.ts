@@ -45,7 +45,7 @@ export const UploadBody = z.object({
     .optional()
     .describe('`user_data` if it is left out; both mean the same here: an input of a video'),
   expires_after: z
-    .object({
+    .strictObject({
       anchor: z.literal('created_at'),
       seconds: z.int().min(3600).max(2_592_000),
     })
