@@ -17,8 +17,11 @@ export interface ApiAnswer {
   readonly bytes: Buffer;
 }
 
-/** Sends a request with the credentials of the MCP client. Throws if there is no answer. */
+/** Sends a request with the credentials of the MCP client. Throws if there is no answer: `NotSent` if the gateway has received nothing. */
 export type CallApi = (request: ApiRequest) => Promise<ApiAnswer>;
+
+/** The gateway cannot be reached, and has certainly received nothing. The message says what to do. */
+export class NotSent extends Error {}
 
 /** The gateway has refused a request. The message says why, and is meant for whoever called the tool. */
 export class Refused extends Error {
@@ -41,8 +44,15 @@ export function bodyOf({ status, bytes }: ApiAnswer): Record<string, unknown> {
   const body = parsed(bytes);
   if (status >= 200 && status <= 299) return body;
   const { message } = (body.error ?? {}) as { readonly message?: unknown };
-  throw new Refused(status, typeof message === 'string' ? message : `The gateway answered ${status}.`);
+  throw new Refused(
+    status,
+    typeof message === 'string' ? inTools(message) : `The gateway answered ${status}.`,
+  );
 }
+
+/** Agents have tools in place of the HTTP API that messages of the gateway name. */
+const inTools = (message: string): string =>
+  message.replaceAll(/GET \/v1\/models lists (?=them|the ids)/g, 'list_models, called without model, lists ');
 
 function parsed(bytes: Buffer): Record<string, unknown> {
   try {

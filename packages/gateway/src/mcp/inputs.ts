@@ -9,8 +9,13 @@ export const LONGEST_WAIT_SECONDS = 50;
 
 const wait = z.number().int().min(0).max(LONGEST_WAIT_SECONDS);
 
-const taskId = z
-  .string()
+/** A text that must be given. `advice` says where it comes from. */
+const required = (name: string, advice: string) =>
+  z.string({
+    error: ({ input }) => (input === undefined ? `${name} is missing; give ${advice}.` : undefined),
+  });
+
+const taskId = required('task_id', 'one that generate_video or list_videos answers')
   .regex(/^video_[0-9a-f]{32}$/, 'must be a task_id as generate_video and list_videos answer it')
   .describe('As generate_video has answered');
 
@@ -27,8 +32,8 @@ export const ModelsInput = only({
 });
 
 const generate = {
-  model: z.string().describe('An id from list_models'),
-  prompt: z.string().describe('What the video shows'),
+  model: required('model', 'an id from list_models').describe('An id from list_models'),
+  prompt: required('prompt', 'what the video shows').describe('What the video shows'),
   duration: z.number().optional().describe('Seconds'),
   resolution: z.string().optional().describe('For example 720p'),
   aspect_ratio: z.string().optional().describe('For example 16:9'),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CallToolResult, McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import { type CallApi, callJson, Refused } from './api.ts';
+import { type CallApi, callJson, NotSent, Refused } from './api.ts';
 import {
   CancelInput,
   GenerateInput,
@@ -116,7 +116,7 @@ async function submit(call: CallApi, body: object, key: string): Promise<Record<
   try {
     return await callJson(call, { method: 'POST', path: '/v1/video/generations', body, idempotencyKey: key });
   } catch (error) {
-    if (error instanceof Refused && error.status < 500) throw error;
+    if (error instanceof NotSent || (error instanceof Refused && error.status < 500)) throw error;
     const status = error instanceof Refused ? error.status : 502;
     const again = `Call generate_video again with the same arguments and the idempotency_key ${key}: it finds the task, or submits it.`;
     throw new Refused(status, `Whether the video was submitted is not known (${messageOf(error)}). ${again}`);
@@ -180,7 +180,7 @@ async function answering(work: () => Promise<CallToolResult>): Promise<CallToolR
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Refused || error instanceof NotSent)) throw error;
     return { content: [{ type: 'text', text: error.message }], isError: true };
   }
 }

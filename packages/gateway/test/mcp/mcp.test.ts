@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CallApi } from '../../src/mcp/api.ts';
 import { KEY, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { CLI } from '../support/processes/commandLine.ts';
 import { connected, ERAS, EVERY_WAY, toolsOver, WAYS } from './clients.ts';
 
 const ID = `video_${'0'.repeat(32)}`;
@@ -108,6 +110,13 @@ describe.each(EVERY_WAY)('the tools at %s', (way) => {
     expect(await refused('list_models', { name: 'veo' })).toMatch(
       /Accepted: model and include_unavailable\.$/,
     );
+    expect(await refused('generate_video', { prompt: 'p' })).toMatch(
+      /model is missing; give an id from list_models\./,
+    );
+    expect(await refused('generate_video', { model: 'm' })).toMatch(/prompt is missing/);
+    const advice = /list_models, called without model, lists (?:them|the ids)\.$/;
+    expect(await refused('list_models', { model: 'gpt-7' })).toMatch(advice);
+    expect(await refused('generate_video', { model: 'gpt-7', prompt: 'p' })).toMatch(advice);
     expect(await refused('cancel_video', { id: ID })).toMatch(/task_id: .*"id"\. Accepted: task_id\.$/s);
   });
 
@@ -185,6 +194,22 @@ describe('/mcp', () => {
     const { structuredContent } = await other.callTool({ name: 'list_videos', arguments: {} });
     expect(structuredContent).toMatchObject({ data: [] });
   });
+});
+
+it('a gateway that is down is said to be, with what to do, and nothing was submitted', async () => {
+  const args = [CLI, 'mcp', '--url', 'http://127.0.0.1:1'];
+  const env = { ONETAKE_API_KEY: KEY };
+  const client = await connected(new StdioClientTransport({ command: process.execPath, args, env }));
+  for (const name of ['list_models', 'list_videos', 'generate_video']) {
+    const arguments_ = name === 'generate_video' ? QUICK : {};
+    const { isError, content } = await client.callTool({ name, arguments: { ...arguments_ } });
+    expect(isError).toBe(true);
+    expect(content[0]).toMatchObject({
+      text: expect.stringMatching(
+        /^http:\S+ could not be reached \(ECONNREFUSED\)\. Check --url .*serve\)\.$/,
+      ),
+    });
+  }
 });
 
 it('a poster that is not made yet is waited for', async () => {

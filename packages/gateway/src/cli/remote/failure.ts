@@ -12,6 +12,9 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { Interrupted } from '../interruption.ts';
 
+/** What to do if there is no answer. */
+export const UNREACHABLE = 'Check --url or ONETAKE_URL, and that the gateway is running (onetake serve).';
+
 /**
  * Runs a command of the remote kind. Says what went wrong and what to do about it, and sets the exit code. `next` says how to go on, if
  * there is something to go on with.
@@ -55,11 +58,7 @@ function failureOf(error: unknown): { readonly code: number; readonly message: s
     return { code: isTrouble ? EXIT.failed : EXIT.mistaken, message: `${error.message}${id}` };
   }
   if (error instanceof ConnectionError) {
-    const advice = 'Check --url or ONETAKE_URL, and that the gateway is running (onetake serve).';
-    return {
-      code: EXIT.failed,
-      message: `${error.message}\n${advice}`,
-    };
+    return { code: EXIT.failed, message: `${error.message}\n${UNREACHABLE}` };
   }
   // The gateway's own errors, which main.ts knows, and programming errors, which keep their stack.
   const known = error instanceof ClientError || (error instanceof Error && 'syscall' in error);

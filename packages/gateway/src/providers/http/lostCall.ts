@@ -53,7 +53,7 @@ export function lostCall(error: unknown, scrub: Scrub, advice?: string): Upstrea
   const aborted = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
   const timedOut = aborted || codes.some((code) => TIMED_OUT.has(code));
   return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
-    created: neverSent(error, codes) ? 'no' : 'unknown',
+    created: neverSent(error) ? 'no' : 'unknown',
     ...(isMachineTrouble(error) ? { ours: 'machine' } : {}),
     detail: scrub(
       [
@@ -66,10 +66,14 @@ export function lostCall(error: unknown, scrub: Scrub, advice?: string): Upstrea
   });
 }
 
-/** Includes a proxy that refused the tunnel or the credentials, which undici reports only in the message. */
-function neverSent(error: unknown, codes: readonly string[]): boolean {
+/**
+ * Whether certainly no byte of a call reached its server. Includes a proxy that refused the tunnel or the credentials, which undici reports only
+ * in the message.
+ */
+export function neverSent(error: unknown): boolean {
   if (error instanceof Error && /^Proxy (?:response \(|Authentication Required)/.test(error.message))
     return true;
+  const codes = errorCodes(error);
   return codes.length > 0 && codes.every((code) => NEVER_SENT.has(code));
 }
 
