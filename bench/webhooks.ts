@@ -47,14 +47,13 @@ async function measure(name: string, { store, run, numbers }: Opened): Promise<v
   };
   const report = (what: string, query: () => Promise<{ readonly length: number }>) =>
     timeQuery(name, what, query);
+  const take = async (room: object) => (await store.claimDeliveries({ ...ROOM, ...room, now: NOW })).claimed;
   await fill(pending, PENDING);
-  await report('take, none is due', () => store.claimDeliveries({ ...ROOM, now: NOW }));
+  await report('take, none is due', () => take({}));
   await run(`update webhook_deliveries set next_at = ${NOW} where lane in ('whep_0', 'whep_${lanes - 1}')`);
-  await report('take, two lanes are due', () =>
-    store.claimDeliveries({ ...ROOM, limit: 2, perLane: 1, now: NOW }),
-  );
+  await report('take, two lanes are due', () => take({ limit: 2, perLane: 1 }));
   await run(`update webhook_deliveries set next_at = ${NOW}`);
-  await report('take, all are due', () => store.claimDeliveries({ ...ROOM, now: NOW }));
+  await report('take, all are due', () => take({}));
 
   await run('delete from webhook_deliveries');
   await fill(rows, LOG);

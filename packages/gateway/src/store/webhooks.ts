@@ -109,6 +109,13 @@ export interface ClaimedDelivery {
   readonly unreadable?: string;
 }
 
+/** What a node has taken. */
+export interface ClaimedDeliveries {
+  readonly claimed: readonly ClaimedDelivery[];
+  /** Some that the claim had room for were left to another node, which was taking them: others may be due in their stead. */
+  readonly skippedSome: boolean;
+}
+
 /** Which deliveries a node takes. */
 export interface DeliveryClaim {
   /** Milliseconds UTC. */
@@ -178,7 +185,7 @@ export interface WebhookStore {
   ): Promise<WebhookSecret>;
   addDelivery(delivery: Delivery): Promise<void>;
   /** Takes deliveries that are due, the earliest first, so that no other node takes them before their lease has ended. */
-  claimDeliveries(claim: DeliveryClaim): Promise<readonly ClaimedDelivery[]>;
+  claimDeliveries(claim: DeliveryClaim): Promise<ClaimedDeliveries>;
   /** Writes how a try ended, and ends its lease. False if the lease was lost or the delivery is gone; then nothing was written. */
   finishDelivery(delivery: ClaimedDelivery['delivery'], outcome: DeliveryOutcome): Promise<boolean>;
   /** The newest first. */

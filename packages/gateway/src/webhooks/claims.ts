@@ -31,6 +31,8 @@ export const LEASE_MS = 30_000;
 const FALLBACK_MS = 5000;
 /** When a node looks again that could not. Milliseconds. */
 const RETRY_MS = 1000;
+/** When a node looks again that found only what another one was taking: that has ended by then. Milliseconds. */
+const TAKEN_MS = 100;
 
 /** `begin` takes a place for a delivery and sends it. */
 export function createClaims(
@@ -74,10 +76,16 @@ export function createClaims(
     if (!cluster.hasLease()) return retryIn(RETRY_MS);
     const room = lanes.room();
     if (!room) return;
-    const claimed = await store.claimDeliveries({ ...room, now: clock.now(), leaseMs: LEASE_MS });
+    const { claimed, skippedSome } = await store.claimDeliveries({
+      ...room,
+      now: clock.now(),
+      leaseMs: LEASE_MS,
+    });
     for (const one of claimed) begin(one);
-    leftSome = mayLeaveSome(room, claimed);
+    leftSome = skippedSome || mayLeaveSome(room, claimed);
     if (leftSome && claimed.length > 0) lookAgain = true;
+    // This node may have nothing under way whose end would make it look.
+    else if (skippedSome) retryIn(TAKEN_MS);
   }
 
   function retryIn(ms: number): void {

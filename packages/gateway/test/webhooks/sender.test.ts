@@ -8,7 +8,7 @@ import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createGuardedFetch } from '../../src/net/guardedFetch.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
-import type { Delivery, WebhookEndpoint } from '../../src/store/webhooks.ts';
+import type { Delivery, DeliveryClaim, WebhookEndpoint } from '../../src/store/webhooks.ts';
 import { LEASE_MS } from '../../src/webhooks/claims.ts';
 import { createLanes } from '../../src/webhooks/lanes.ts';
 import { createWebhookSender } from '../../src/webhooks/sender.ts';
@@ -427,6 +427,29 @@ describe('a node', () => {
       });
     await eventually(() => expect(to.messages).toHaveLength(1));
     expect(claimDeliveries.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  it('that found only what another one was taking looks again soon, and once it has taken some at once', async () => {
+    const { store, node, endpoint, time } = await world();
+    const to = await receiver((response) => response.end());
+    await endpoint(to.origin);
+    await failed(store);
+    await failed(store);
+    const only = (most: number) => async (claim: DeliveryClaim) => {
+      const { claimed } = most > 0 ? await store.claimDeliveries({ ...claim, limit: most }) : { claimed: [] };
+      return { claimed, skippedSome: true };
+    };
+    const claimDeliveries = vi
+      .fn(store.claimDeliveries)
+      .mockImplementationOnce(only(0))
+      .mockImplementationOnce(only(1));
+    node({ store: { ...store, claimDeliveries } });
+    const begun = time.trueTime();
+    await eventually(() => expect(time.nextAt()).toBe(begun + 100));
+    expect(claimDeliveries).toHaveBeenCalledTimes(1);
+    time.moveTo(begun + 100);
+    await eventually(() => expect(to.messages).toHaveLength(2));
+    expect(time.nextAt()).toBe(begun + 5000);
   });
 
   it('that has a lease again sends at once, or within about a second if it is not told', async () => {

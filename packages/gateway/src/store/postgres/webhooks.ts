@@ -72,7 +72,8 @@ const SQL = named({
   /**
    * Leases deliveries that are due at $1 until $2, $3 at most: $4 of a lane, or as many as $5 says, and $6 of a project, or as many as $7
    * says. It goes from one lane to the next, so that one with many deliveries does not delay others: if few are due, over the lanes of these,
-   * and otherwise it jumps from lane to lane over all with something pending. Those that another node is taking are skipped.
+   * and otherwise it jumps from lane to lane over all with something pending. Those that another node is taking are skipped; how many is in each
+   * row, of which there is one without a delivery if none was leased.
    */
   claimDeliveries: `
     with recursive few as materialized (
@@ -113,7 +114,9 @@ const SQL = named({
       from free where t.id = free.id
       returning ${listOf(DELIVERIES, 't.')}
     )
-    select ${CLAIMED_DELIVERY} from d ${JOIN_CLAIMED} order by d.next_at`,
+    select ${CLAIMED_DELIVERY}, c.skipped
+    from (select (select count(*) from wanted) - (select count(*) from free) as skipped) c
+    left join d on true ${JOIN_CLAIMED} order by d.next_at`,
   finishDelivery: `
     update webhook_deliveries t set ${assign(DELIVERIES, 'g.')}
     from ${rowOf(1, DELIVERIES, 'g')} where t.id = g.id and t.leased_until = $2
@@ -207,7 +210,14 @@ function deliveriesIn(
         perProject,
         JSON.stringify(inProject),
       ];
-      return rows.all(CLAIMED, await run<ClaimedRow>(SQL.claimDeliveries, values));
+      const found = await run<ClaimedRow & { skipped: number }>(SQL.claimDeliveries, values);
+      return {
+        claimed: rows.all(
+          CLAIMED,
+          found.filter(({ id }) => id !== null),
+        ),
+        skippedSome: found.some(({ skipped }) => skipped > 0),
+      };
     },
     finishDelivery: async (delivery, outcome) =>
       (await run(SQL.finishDelivery, [jsonRows([finishedToRow(delivery, outcome)]), delivery.leasedUntil]))

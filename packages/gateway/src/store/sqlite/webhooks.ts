@@ -139,7 +139,10 @@ function deliveriesIn({ rows, inGroup, onDelivery }: SqliteParts, db: Database):
   return {
     addDelivery: (delivery) => inGroup(() => void put.run(deliveryToRow(delivery))),
     claimDeliveries: (claim) =>
-      inGroup(() => rows.all(CLAIMED, claimed.all(JSON.stringify(claimDue(claim))))),
+      inGroup(() => ({
+        claimed: rows.all(CLAIMED, claimed.all(JSON.stringify(claimDue(claim)))),
+        skippedSome: false,
+      })),
     finishDelivery: (delivery, outcome) =>
       inGroup(
         () => finish.run({ ...finishedToRow(delivery, outcome), lease: delivery.leasedUntil }).changes === 1,

@@ -52,7 +52,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
     await store.addEndpoint(anEndpoint(), 'secret', 100);
     const task = await failed(store);
     await run(`update ${table} set ${column} = '${value}'`);
-    const claimed = await store.claimDeliveries({
+    const { claimed } = await store.claimDeliveries({
       now: START_OF_TIME * 2,
       leaseMs: 1,
       limit: 1,

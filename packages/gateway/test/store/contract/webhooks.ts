@@ -34,17 +34,13 @@ async function added(store: Store, changes: Partial<WebhookEndpoint> = {}): Prom
   return endpoint;
 }
 
-const claim = (store: Store, changes: Partial<DeliveryClaim> = {}): Promise<readonly ClaimedDelivery[]> =>
-  store.claimDeliveries({
-    now: NOW,
-    leaseMs: LEASE_MS,
-    limit: 100,
-    perLane: 100,
-    perProject: 100,
-    inLane: {},
-    inProject: {},
-    ...changes,
-  });
+async function claim(
+  store: Store,
+  changes: Partial<DeliveryClaim> = {},
+): Promise<readonly ClaimedDelivery[]> {
+  const room = { limit: 100, perLane: 100, perProject: 100, inLane: {}, inProject: {} };
+  return (await store.claimDeliveries({ now: NOW, leaseMs: LEASE_MS, ...room, ...changes })).claimed;
+}
 
 const all = (store: Store, projectId = 'project') => store.deliveries({ projectId, limit: 100 });
 

@@ -50,8 +50,31 @@ it.each([
   await insert(`select 'other' as lane, n, 900000 as at from generate_series(1, 1) as n`);
   const room = { leaseMs: 1000, limit: 9, perLane: 2, perProject: 9, inProject: {} };
   const lanes = async (now: number, inLane = {}) =>
-    (await store.claimDeliveries({ ...room, now, inLane })).map(({ delivery }) => delivery.lane);
+    (await store.claimDeliveries({ ...room, now, inLane })).claimed.map(({ delivery }) => delivery.lane);
   expect(await lanes(900_000, { full: 0 })).toEqual(['other']);
   expect(await lanes(900_000)).toEqual(['full', 'full']);
   expect(await lanes(2_000_000, { full: 1 })).toEqual(['full', 'other', 'waiting', 'waiting']);
+});
+
+it('a claim says that it skipped what another node was taking, so that the rest of its lane is not left behind', async () => {
+  const url = await freshDatabase();
+  const [store, client] = [await openStore(url), await connect(url)];
+  await client.query(`
+    insert into webhook_deliveries (id, event_id, type, project_id, lane, url, state, tries, next_at, created_at)
+    select 'whd_' || n, 'evt', 'webhook.test', 'project', 'lane', 'https://example.com', 'pending', 0, n, 0 from generate_series(1, 6) as n`);
+  const room = { leaseMs: 1000, limit: 9, perLane: 3, perProject: 9, inLane: {}, inProject: {} };
+  const claim = async () => {
+    const { claimed, skippedSome } = await store.claimDeliveries({ ...room, now: 10 });
+    return [claimed.map(({ delivery }) => delivery.id), skippedSome];
+  };
+  await client.query('begin');
+  const take = (ids: string) =>
+    client.query(`update webhook_deliveries set leased_until = 1000 where id in (${ids})`);
+  await take(`'whd_1', 'whd_2'`);
+  expect(await claim()).toEqual([['whd_3'], true]);
+  await take(`'whd_4'`);
+  expect(await claim()).toEqual([[], true]);
+  await client.query('commit');
+  expect(await claim()).toEqual([['whd_5', 'whd_6'], false]);
+  expect(await claim()).toEqual([[], false]);
 });

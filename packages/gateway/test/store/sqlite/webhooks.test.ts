@@ -71,16 +71,10 @@ it('a lane knows when its first delivery may be taken, whatever happened to its 
     expect(known.all()).toEqual(actual.all());
     return known.all().length;
   };
-  const claim = (now: number) =>
-    store.claimDeliveries({
-      now,
-      leaseMs: 10,
-      limit: 9,
-      perLane: 1,
-      perProject: 9,
-      inLane: {},
-      inProject: {},
-    });
+  const claim = async (now: number) => {
+    const room = { limit: 9, perLane: 1, perProject: 9, inLane: {}, inProject: {} };
+    return (await store.claimDeliveries({ now, leaseMs: 10, ...room })).claimed;
+  };
   const finish = ({ delivery }: ClaimedDelivery, state: 'pending' | 'delivered', nextAt = NOW) =>
     store.finishDelivery(delivery, {
       state,
