@@ -40,5 +40,14 @@ export const createFileOpener =
   (parts: OwnFileParts): OpenFile =>
   async (id, projectId, field) => {
     const row = await ownFile(parts, id, projectId, field);
-    return { contentType: row.contentType, bytes: row.bytes ?? 0, read: () => parts.media.read(row) };
+    return {
+      contentType: row.contentType,
+      bytes: row.bytes ?? 0,
+      read: () =>
+        parts.media.read(row).catch(async (error: unknown) => {
+          // If the file was deleted meanwhile, its bytes are not missing: it is a 404 like any deleted file.
+          await ownFile(parts, id, projectId, field);
+          throw error;
+        }),
+    };
   };
