@@ -1,6 +1,8 @@
 import { request } from 'undici';
+import { list, shown } from '../../catalogue/words.ts';
 import { errorCodes } from '../../net/machineTrouble.ts';
 import { invalidRequest } from '../../tasks/errors.ts';
+import { EVENT_TYPES } from '../../tasks/events.ts';
 import { webhookBody, webhookRequest } from '../../webhooks/message.ts';
 import { catchInterruption } from '../interruption.ts';
 import { usageError } from '../usage.ts';
@@ -27,7 +29,7 @@ export async function listenCommand(wishes: Wishes): Promise<void> {
   const { events, model, metadata = [] } = wishes;
   const forward = checkedForward(wishes.forward);
   const filters = {
-    types: events?.split(','),
+    types: checkedTypes(events),
     model,
     metadata: Object.fromEntries(metadata.map((pair) => pairOf('--metadata', pair))),
   };
@@ -49,6 +51,16 @@ export async function listenCommand(wishes: Wishes): Promise<void> {
       process.stdout.write(`${body.type}  ${event.data.task_id}  ${outcome}\n`);
     }
   });
+}
+
+function checkedTypes(events: string | undefined): string[] | undefined {
+  const types = events?.split(',').map((type) => type.trim());
+  const wrong = types?.find((type) => !EVENT_TYPES.some((known) => known === type));
+  if (wrong !== undefined)
+    throw usageError(
+      `--events takes ${list(EVENT_TYPES, 'and')}, separated by commas; there is no ${shown(wrong)}.`,
+    );
+  return types;
 }
 
 function checkedForward(url: string | undefined): URL {

@@ -100,7 +100,9 @@ function described(model: Model): string {
       if (name === 'model' || name === 'prompt') return [];
       const values = rangeOf(one);
       const byDefault = one.default === undefined ? '' : `, by default ${one.default}`;
-      return [`  ${name}: ${values === '' ? one.type : values}${byDefault}`];
+      const made = Object.entries(one.rounds_to ?? {}).map(([value, used]) => `${value} is made as ${used}`);
+      const rounding = made.length > 0 ? `; ${made.join(', ')}` : '';
+      return [`  ${name}: ${values === '' ? one.type : values}${byDefault}${rounding}`];
     }),
     ...rules.map((rule) => `Rule     ${rule}`),
     ...notes.map((note) => `Note     ${note}`),

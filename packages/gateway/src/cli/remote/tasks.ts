@@ -1,11 +1,12 @@
-import type { ListParams, Onetake, Task } from '@onetake/client';
+import { ConflictError, type ListParams, type Onetake, type Task } from '@onetake/client';
+import { invalidRequest } from '../../tasks/errors.ts';
 import { described as videoOf } from '../demo/client.ts';
 import { catchInterruption } from '../interruption.ts';
 import { usageError } from '../usage.ts';
 import { connectionOf, type Given, openClient } from './connection.ts';
 import { reporting } from './failure.ts';
 import { modelOf } from './models.ts';
-import { checkOutput, described, folded, printJson, STDOUT, save, timeOf } from './output.ts';
+import { checkOutput, commandFor, described, folded, printJson, STDOUT, save, timeOf } from './output.ts';
 import { pairOf } from './request.ts';
 
 type Shown = Given & { readonly json?: true | undefined };
@@ -60,7 +61,12 @@ export async function downloadCommand(id: string, wishes: DownloadWishes): Promi
   await checkOutput(output);
   await calling(given, async (client, signal) => {
     const variant = thumbnail ? 'thumbnail' : 'video';
-    const saved = await save(client, id, output, { variant, signal });
+    const saved = await save(client, id, output, { variant, signal }).catch(async (error) => {
+      const { status } = error instanceof ConflictError ? await client.get(id, { signal }) : {};
+      if (status !== 'queued' && status !== 'in_progress') throw error;
+      const wait = commandFor('wait', id, given, thumbnail ? undefined : output);
+      throw invalidRequest(`The video is not ready: the task is ${status}. Wait for it with:\n  ${wait}`);
+    });
     if (json) printJson({ task_id: id, ...saved });
     else if (output !== STDOUT) process.stdout.write(`${output}\n`);
   });
@@ -73,18 +79,25 @@ export async function listCommand(wishes: ListWishes): Promise<void> {
   if (!Number.isInteger(most) || most < 1)
     throw usageError(`--limit takes a number of tasks, not "${limit}".`);
   const params: ListParams = {
-    limit: Math.min(most, PAGE),
+    // One more than is shown tells whether there are more.
+    limit: Math.min(most + 1, PAGE),
     metadata: Object.fromEntries(metadata.map((pair) => pairOf('--metadata', pair))),
     ...(status === undefined ? {} : { status }),
     ...(model === undefined ? {} : { model }),
   };
   await calling(given, async (client, signal) => {
     const tasks: Task[] = [];
+    let hasMore = false;
     for await (const task of client.list(params, { signal })) {
+      hasMore = tasks.length === most;
+      if (hasMore) break;
       tasks.push(task);
       if (!json) process.stdout.write(`${rowOf(task)}\n`);
-      if (tasks.length === most) break;
     }
+    if (hasMore)
+      process.stderr.write(
+        `There are more than the newest ${most}: --limit ${5 * most} shows up to ${5 * most}.\n`,
+      );
     // Whoever mistyped a model must not believe that it has no tasks.
     if (tasks.length === 0 && model !== undefined) modelOf(model, await client.models({ signal }));
     if (json) printJson(tasks);

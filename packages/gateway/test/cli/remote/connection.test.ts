@@ -159,6 +159,28 @@ describe('onetake login', () => {
   });
 });
 
+it('onetake webhooks listen refuses events that there are not, before it shows a secret', async () => {
+  const { run } = await shellIn(env());
+  const forward = ['webhooks', 'listen', '--forward', 'http://127.0.0.1:1/'] as const;
+  const { code, stderr } = await run(...forward, '--events', 'video.succeeded,foo');
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(
+      /^--events takes video\.started, video\.succeeded and video\.failed, separated by commas; there is no "foo"\.\n/,
+    ),
+  ]);
+  expect(stderr).not.toContain('whsec_');
+});
+
+it('onetake list says that there are more tasks than it shows', async () => {
+  for (let count = 0; count < 2; count++) await t.finished();
+  const { run } = await shellIn(env());
+  const one = await run('list', '--limit', '1');
+  expect(one.stdout.trim().split('\n')).toHaveLength(1);
+  expect(one.stderr).toBe('There are more than the newest 1: --limit 5 shows up to 5.\n');
+  expect(await run('list', '--limit', '100')).toMatchObject({ code: 0, stderr: '' });
+});
+
 it('onetake webhooks listen sends events to a local server, which verifies them as webhooks', async () => {
   const { body } = await t.json('/v1/webhook_secret');
   const arrived: { type: string; data: { task_id: string } }[] = [];

@@ -175,7 +175,13 @@ describe('a task that goes on without the command', () => {
     expect(stderr).toContain(`Interrupted.\nThe task goes on. Wait for it with:\n`);
     expect(stderr).toContain(`  onetake cancel ${id}\n`);
 
-    expect(await run('download', id)).toMatchObject({ code: 2, stdout: '' });
+    expect(await run('download', id)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(
+        `^The video is not ready: .*Wait for it with:\n  onetake wait ${id} -o ${id}.mp4\n$`,
+      ),
+    });
     const late = await run('wait', id, '--timeout', '0.5');
     expect(late).toMatchObject({ code: 4, stdout: '' });
     expect(late.stderr).toContain(`onetake wait ${id}\n`);
@@ -209,4 +215,11 @@ describe('a task that goes on without the command', () => {
       stderr: expect.stringMatching(/\(cancelled\)\n$/),
     });
   });
+});
+
+it('onetake models tells what is made of values that the provider does not have', async () => {
+  const { run } = await shellIn(world.env);
+  const { stdout } = await run('models', 'sora-2');
+  expect(stdout).toMatch(/^ {2}duration: .*; 5 is made as 4, 10 is made as 12, 15 is made as 16$/m);
+  expect(stdout).toMatch(/^ {2}resolution: .*; 480p is made as 720p/m);
 });
