@@ -34,7 +34,7 @@ export const DeletedFile = z.object({
   deleted: z.literal(true),
 });
 
-export const UploadBody = z.object({
+export const UploadBody = z.strictObject({
   file: z
     .file()
     .describe(
