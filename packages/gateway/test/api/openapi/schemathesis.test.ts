@@ -49,6 +49,8 @@ function config(known: { task: string; link: URL; spareTask: string; spareKey: s
       'parameters.wait = 0.1',
       `checks.positive_data_acceptance.expected-statuses = ${statuses(400, 410)}`,
     ]),
+    // Most bytes are no file that a model takes.
+    operation('createFile', [`checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`]),
     // Only the gateway knows its models.
     ...['createWebhookEndpoint', 'updateWebhookEndpoint'].map((id) =>
       operation(id, [`checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`]),
