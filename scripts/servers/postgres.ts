@@ -1,4 +1,5 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chown, cp, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -149,13 +150,11 @@ export async function knownSqlstates(): Promise<readonly string[]> {
   return [...list.matchAll(/^([0-9A-Z]{5})\s+[EWS]\s/gm)].map(([, code = '']) => code);
 }
 
-let databases = 0;
-
 /** Creates an empty database on the server behind `url`, with `how` in SQL, and resolves with its URL. */
 export async function createDatabase(url: string, how = ''): Promise<string> {
-  databases += 1;
   const made = new URL(url);
-  made.pathname = `onetake_${process.pid}_${databases}`;
+  // Not by the number of this process: a long run of the tests sees the same number twice.
+  made.pathname = `onetake_${randomUUID().replaceAll('-', '')}`;
   await execute(url, `create database ${made.pathname.slice(1)} ${how}`);
   return made.href;
 }
