@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
-import { type Opened, printHead, timeQuery, withStores } from './shared/stores.ts';
+import { type Figure, report } from './shared/figures.ts';
+import { type Opened, timeQuery, withStores } from './shared/stores.ts';
 
 /**
  * Lists of the tasks of a project that has many, by filters that few or nearly all of them pass, in both stores:
@@ -53,14 +54,19 @@ async function measure(name: 'SQLite' | 'PostgreSQL', { store, run, numbers }: O
     { metadata: { plan: 'pro', user: '0' } },
     { metadata: { user: '0' }, status: 'failed' },
   ] as const;
+  const figures: Figure[] = [];
   for (const filter of filters)
-    await timeQuery(name, JSON.stringify(filter).replaceAll('"', ''), () =>
-      store.listTasks({ projectId: 'large', limit: 21, ...filter }),
+    figures.push(
+      await timeQuery(
+        `${name} ${JSON.stringify(filter).replaceAll('"', '')}`,
+        () => store.listTasks({ projectId: 'large', limit: 21, ...filter }),
+        { atMost: 'metadata' in filter ? 50 : 10 },
+      ),
     );
+  report(figures);
 }
 
 for (const checkout of [...(against === undefined ? [] : [against]), join(import.meta.dirname, '..')]) {
   console.log(`\n${resolve(checkout)}: ${COUNT} tasks`);
-  printHead();
   await withStores(checkout, measure);
 }

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
-import { type Opened, printHead, timeQuery, withStores } from './shared/stores.ts';
+import { type Figure, report } from './shared/figures.ts';
+import { type Opened, timeQuery, withStores } from './shared/stores.ts';
 
 /**
  * What it costs a store to take the webhook deliveries that are due while many are pending, and to list few of many:
@@ -45,27 +46,29 @@ async function measure(name: string, { store, run, numbers }: Opened): Promise<v
     await run(`${name === 'SQLite' ? `${insert} ${numbers(count)}` : `${numbers(count)} ${insert}`} ${rows}`);
     await run('analyze');
   };
-  const report = (what: string, query: () => Promise<{ readonly length: number }>) =>
-    timeQuery(name, what, query);
+  const figures: Figure[] = [];
+  const time = async (what: string, query: () => Promise<{ readonly length: number }>) =>
+    figures.push(await timeQuery(`${name} ${what}`, query));
   const take = async (room: object) => (await store.claimDeliveries({ ...ROOM, ...room, now: NOW })).claimed;
   await fill(pending, PENDING);
-  await report('take, none is due', () => take({}));
+  await time('take, none is due', () => take({}));
   await run(`update webhook_deliveries set next_at = ${NOW} where lane in ('whep_0', 'whep_${lanes - 1}')`);
-  await report('take, two lanes are due', () => take({ limit: 2, perLane: 1 }));
+  await time('take, two lanes are due', () => take({ limit: 2, perLane: 1 }));
   await run(`update webhook_deliveries set next_at = ${NOW}`);
-  await report('take, all are due', () => take({}));
+  await time('take, all are due', () => take({}));
 
   await run('delete from webhook_deliveries');
   await fill(rows, LOG);
   const list = (filter: object) => () => store.deliveries({ projectId: 'large', limit: 21, ...filter });
-  await report('list, all', list({}));
-  await report('list, dead', list({ state: 'dead' }));
-  await report('list, pending', list({ state: 'pending' }));
-  await report('list, rare endpoint', list({ endpointId: 'whep_rare' }));
-  await report('list, rare endpoint, delivered', list({ endpointId: 'whep_rare', state: 'delivered' }));
-  await report('list, busy endpoint', list({ endpointId: 'whep_busy' }));
-  await report('list, busy endpoint, dead', list({ endpointId: 'whep_busy', state: 'dead' }));
-  await report('list, a task', list({ taskId: 'video_5', state: 'dead' }));
+  await time('list, all', list({}));
+  await time('list, dead', list({ state: 'dead' }));
+  await time('list, pending', list({ state: 'pending' }));
+  await time('list, rare endpoint', list({ endpointId: 'whep_rare' }));
+  await time('list, rare endpoint, delivered', list({ endpointId: 'whep_rare', state: 'delivered' }));
+  await time('list, busy endpoint', list({ endpointId: 'whep_busy' }));
+  await time('list, busy endpoint, dead', list({ endpointId: 'whep_busy', state: 'dead' }));
+  await time('list, a task', list({ taskId: 'video_5', state: 'dead' }));
+  report(figures);
 }
 
 for (const checkout of [
@@ -73,6 +76,5 @@ for (const checkout of [
   join(import.meta.dirname, '..'),
 ]) {
   console.log(`\n${resolve(checkout)}: ${pending} pending over ${lanes} lanes; a log of ${rows}`);
-  printHead();
   await withStores(checkout, measure);
 }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { Store } from '@onetake/gateway';
 import { Client } from 'pg';
 import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts';
-import { distributionOf } from './distribution.ts';
+import type { Figure } from './figures.ts';
 
 const execute = promisify(execFile);
 const RUN_SQL = `new (require('node:sqlite').DatabaseSync)(process.argv[1], { timeout: 60000 }).exec(process.argv[2])`;
@@ -77,25 +77,18 @@ async function openPostgres(checkout: string, opened: AsyncDisposableStack): Pro
 
 const TIMES = 20;
 
-/** Prints how many rows a query of a store has, and the median and the 99th percentile of the milliseconds that it takes. */
+/** Times a query of a store. The figure is in milliseconds, and its name says how many rows the query has. */
 export async function timeQuery(
-  name: string,
   what: string,
   query: () => Promise<{ readonly length: number }>,
-): Promise<void> {
-  const took: number[] = [];
+  aim?: Figure['aim'],
+): Promise<Figure> {
+  const rounds: number[] = [];
   let length = 0;
   for (let time = 0; time < TIMES; time++) {
     const began = performance.now();
     ({ length } = await query());
-    took.push(performance.now() - began);
+    rounds.push(performance.now() - began);
   }
-  const { p50, p99 } = distributionOf(took) ?? { p50: Number.NaN, p99: Number.NaN };
-  console.log(
-    `${name.padEnd(11)}${what.padEnd(34)}${String(length).padStart(5)}${p50.toFixed(1).padStart(10)}${p99.toFixed(1).padStart(10)}`,
-  );
+  return { name: `${what}: ${length} rows`, unit: 'ms', rounds, ...(aim && { aim }) };
 }
-
-/** The line above those of `timeQuery`. */
-export const printHead = (): void =>
-  console.log(`${' '.repeat(45)} rows${'p50'.padStart(10)}${'p99'.padStart(10)}`);
