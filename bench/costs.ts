@@ -66,11 +66,11 @@ function costs({ tasks, submitting, confirming, polling, ending }: Stages, alone
     'PostgreSQL per transition, begin, µs': perTransition(confirming, 'server'),
     'PostgreSQL per transition, end, µs': perTransition(ending, 'server'),
     'PostgreSQL per poll, one by one, µs': perPoll(alone.polling, 'server'),
-    'submits/s': perSecond(tasks, submitting),
-    'transitions/s while tasks begin': perSecond(confirming.transitions, confirming),
-    'transitions/s while tasks end': perSecond(ending.transitions, ending),
-    'polls/s, in batches': perSecond(polling.polls, polling),
-    'polls/s, one by one': perSecond(alone.polling.polls, alone.polling),
+    'submits, /s': perSecond(tasks, submitting),
+    'transitions while tasks begin, /s': perSecond(confirming.transitions, confirming),
+    'transitions while tasks end, /s': perSecond(ending.transitions, ending),
+    'polls, in batches, /s': perSecond(polling.polls, polling),
+    'polls, one by one, /s': perSecond(alone.polling.polls, alone.polling),
   };
 }
 

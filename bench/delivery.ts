@@ -12,6 +12,7 @@ import { startChild } from '../chaos/shared/rpc.ts';
 import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
 import { endsOn, openWaits } from './delivery/listeners.ts';
 import { distributionOf } from './shared/distribution.ts';
+import { type Figure, report } from './shared/figures.ts';
 import { createHttpClient, submit, waitForEnd } from './tracking/clients.ts';
 import { FAMILIES } from './tracking/families.ts';
 import { type Gateway, startGateway } from './tracking/gateway.ts';
@@ -88,45 +89,51 @@ async function measure(checkout: string, opened: AsyncDisposableStack): Promise<
   console.log(
     `\n${checkout}: ${ids.length} tasks, ${waits.open} held queries open at the second gateway: ${waits.said}\n`,
   );
-  console.log('milliseconds after the end        count     p50     p99     max');
-  row(
+  const figures: Figure[] = [];
+  const add = (name: string, rounds: readonly number[]) => figures.push(...percentiles(name, rounds));
+  add(
     'poll every 5 s',
     after((id) => known.get(id)?.polled),
   );
-  row(
+  add(
     'held query',
     after((id) => known.get(id)?.held[0]),
   );
-  row(
+  add(
     'held query, other node',
     after((id) => known.get(id)?.held[1]),
   );
-  row(
+  add(
     'stream of events',
     after((id) => endsThere.get(id)?.knownAt),
   );
-  row(
+  add(
     'stream of events, other node',
     after((id) => endsElsewhere.get(id)?.knownAt),
   );
-  row(
+  add(
     'webhook',
     after((id) => webhooks.get(id)),
   );
   // What a busy machine does to both is not in it.
-  row(
+  add(
     'webhook, after the stream',
     ids.flatMap((id) => {
       const [end, knownAt] = [endsThere.get(id), webhooks.get(id)];
       return end && knownAt !== undefined ? [knownAt - end.knownAt] : [];
     }),
   );
+  report(figures);
 }
 
-function row(name: string, values: readonly number[]): void {
-  const of = distributionOf(values);
-  const cells = of ? [of.count, of.p50, of.p99, Math.max(...values)] : [0];
-  console.log(name.padEnd(30) + cells.map((value) => value.toFixed(0).padStart(8)).join(''));
+/** Milliseconds after the end of the tasks. A poller's are as long as its interval. */
+function percentiles(name: string, rounds: readonly number[]): readonly Figure[] {
+  const of = distributionOf(rounds);
+  const aim = name.startsWith('poll') ? {} : { aim: { atMost: 50 } };
+  return [
+    { name, unit: 'ms', rounds },
+    { name: `${name}: 99th percentile`, unit: 'ms', rounds: of ? [of.p99] : [], ...aim },
+  ];
 }
 
 /** Two nodes on one database, with the simulators of a fast upstream. */

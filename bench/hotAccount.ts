@@ -51,9 +51,9 @@ await measureInTurns(import.meta.filename, { tasks: '20000' }, async (databaseUr
   await dump.query('select count(*) from tasks');
   const beside = await run(nodes, server, count);
   return {
-    'transitions/s': alone.perSecond,
+    'transitions, /s': alone.perSecond,
     'PostgreSQL per transition, µs': alone.serverUs,
-    'transitions/s beside a snapshot': beside.perSecond,
+    'transitions beside a snapshot, /s': beside.perSecond,
     '  in the first tenth': beside.first,
     '  in the last tenth': beside.last,
     'PostgreSQL per transition, µs (snapshot)': beside.serverUs,

@@ -14,7 +14,7 @@ import NODE_FLAGS from '../scripts/nodeFlags.json' with { type: 'json' };
  * Status queries per second over loopback: the gateway beside a bare `node:http` server that returns the same bytes after
  * the same header check. Both run in turns, so that the machine's noise affects both. Read the ratio.
  *
- *   npm run bench
+ *   npm run bench:query
  */
 const ROUNDS = 5;
 const ROUND_MS = 3000;

@@ -13,7 +13,8 @@ const TASKS = {
   onetake: ['packages/gateway/src/cli/main.ts'],
   demo: ['scripts/demo.ts'],
   test: ['scripts/test.ts'],
-  bench: ['bench/query.ts'],
+  bench: ['bench/main.ts'],
+  'bench:query': ['bench/query.ts'],
   'bench:cluster': ['bench/cluster.ts'],
   'bench:costs': ['bench/costs.ts'],
   'bench:adoption': ['bench/adoption.ts'],
@@ -40,7 +41,8 @@ const TASKS = {
 /** What tasks take that do not tell by themselves. */
 const USAGES = {
   test: '[filter …]        everything that must hold; with a filter the test files whose path matches',
-  bench: 'status queries per second, beside a bare server',
+  bench: '[--only query,lists] [--write] [-- options of the one bench]     all benches, one after the other',
+  'bench:query': 'status queries per second, beside a bare server',
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',

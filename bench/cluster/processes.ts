@@ -9,6 +9,7 @@ import { catchInterruption, Interrupted } from '@onetake/gateway';
 import { optionsOf } from '../../chaos/shared/optionsOf.ts';
 import NODE_FLAGS from '../../scripts/nodeFlags.json' with { type: 'json' };
 import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts';
+import { type Figure, report } from '../shared/figures.ts';
 
 /**
  * Runs `script measure <database> <args>` in a process of its own, with an empty database, and resolves with what it prints as JSON.
@@ -51,18 +52,19 @@ export async function withPostgres(work: (measure: Measure) => Promise<void>): P
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What one measurement found, by name. */
+/** What one measurement found, by name: `CPU per poll, µs`. */
 type Figures = Readonly<Record<string, number>>;
 
 /**
  * The program of a bench that compares: runs `measure` several times, each in a process of its own, and prints every figure. With
  * `--against`, another checkout that has the same bench is measured in turns with this one, so that the machine's noise affects
- * both: read the ratio.
+ * both: read the ratio. `aims` are those of single figures, by name.
  */
 export async function measureInTurns(
   script: string,
   defaults: { readonly tasks: string },
   measure: (databaseUrl: string, tasks: number) => Promise<Figures>,
+  aims: Readonly<Record<string, Figure['aim']>> = {},
 ): Promise<void> {
   const [first, databaseUrl = '', count] = process.argv.slice(2);
   if (first === 'measure') {
@@ -88,33 +90,31 @@ export async function measureInTurns(
     });
   } finally {
     // Also of a bench that a measurement has ended.
-    report(checkouts, figures);
+    report(figuresOf(checkouts, figures, aims));
   }
 }
 
-function report(checkouts: readonly string[], [first = [], second]: readonly (readonly Figures[])[]): void {
-  print(['', ...checkouts.map((checkout) => basename(checkout)), second ? 'ratio' : '']);
-  for (const name of Object.keys(first[0] ?? {})) {
-    const [here, there] = [valuesOf(first, name), valuesOf(second ?? [], name)];
-    const ratio = median(there.map((value, round) => value / (here[round] ?? Number.NaN)));
-    print([name, listed(here), listed(there), Number.isFinite(ratio) ? ratio.toFixed(2) : '']);
-  }
+/** The figures of each checkout and, of two, their ratios. */
+function figuresOf(
+  checkouts: readonly string[],
+  [first = [], second]: readonly (readonly Figures[])[],
+  aims: Readonly<Record<string, Figure['aim']>>,
+): readonly Figure[] {
+  return Object.keys(first[0] ?? {}).flatMap((title) => {
+    const [, name = title, unit = ''] = /^(.*), (\S+)$/.exec(title) ?? [];
+    const [here, there] = [valuesOf(first, title), valuesOf(second ?? [], title)];
+    const aim = aims[title];
+    if (!second) return [{ name, unit, rounds: here, ...(aim && { aim }) }];
+    const [former = '', present = ''] = checkouts.map((checkout) => basename(checkout));
+    const ratios = there.map((value, round) => value / (here[round] ?? Number.NaN));
+    return [
+      { name: `${name}, ${former}`, unit, rounds: here },
+      { name: `${name}, ${present}`, unit, rounds: there },
+      { name: `${name}, ratio`, unit: '×', rounds: ratios },
+    ];
+  });
 }
 
 function valuesOf(rounds: readonly Figures[], name: string): number[] {
   return rounds.map((figures) => figures[name] ?? Number.NaN);
-}
-
-function print([name = '', ...cells]: readonly string[]): void {
-  console.log([name.padEnd(44), ...cells.map((cell) => cell.padStart(24))].join('').trimEnd());
-}
-
-function listed(values: readonly number[]): string {
-  return values.map((value) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)).join(' ');
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.slice(Math.floor((sorted.length - 1) / 2), Math.floor(sorted.length / 2) + 1);
-  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }

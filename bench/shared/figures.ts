@@ -17,8 +17,11 @@ export const FIGURES_FILE = 'ONETAKE_BENCH_FIGURES';
 export function report(figures: readonly Figure[], file = process.env[FIGURES_FILE]): void {
   console.log(`\n${tableOf(figures)}\n`);
   if (file !== undefined)
-    appendFileSync(file, figures.map((figure) => `${JSON.stringify(figure)}\n`).join(''));
+    appendFileSync(file, figures.map((figure) => `${JSON.stringify(figure, fourDigits)}\n`).join(''));
 }
+
+const fourDigits = (_key: string, value: unknown) =>
+  typeof value === 'number' ? Number(value.toPrecision(4)) : value;
 
 /** A Markdown table whose columns are aligned as plain text too. */
 export function tableOf(figures: readonly Figure[]): string {

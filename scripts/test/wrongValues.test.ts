@@ -32,6 +32,8 @@ it.each<[string, readonly string[], RegExp]>([
   ['bench/tracking.ts', ['--times', 'long'], /^--times: there is no "long"; there is catalogue, shorter/],
   ['bench/tracking.ts', ['--in-flight', '1,x'], /^--in-flight takes a number of 0 or more, not "x"/],
   ['bench/limits.ts', ['--minutes', 'all'], /^--minutes takes a number of 0 or more, not "all"/],
+  ['bench/main.ts', ['--only', 'list'], /^--only: there is no "list"; there is .*lists/],
+  ['bench/main.ts', ['--', '--rows', '1'], /^Options behind -- are those of one bench/],
   ['bench/costs.ts', ['--rounds', 'x'], /^--rounds takes a number of 0 or more, not "x"/],
   ['chaos/main.ts', ['--nodes', 'three'], /^--nodes takes a number of 0 or more, not "three"/],
   ['chaos/soak/main.ts', ['--faults', '10%'], /^--faults takes a number of 0 or more, not "10%"/],
