@@ -17,6 +17,7 @@ const TASKS = {
   'bench:query': ['bench/query.ts'],
   'bench:cluster': ['bench/cluster.ts'],
   'bench:costs': ['bench/costs.ts'],
+  'bench:submits': ['bench/submits.ts'],
   'bench:adoption': ['bench/adoption.ts'],
   'bench:memory': ['bench/memory.ts'],
   'bench:account': ['bench/hotAccount.ts'],
@@ -46,6 +47,8 @@ const USAGES = {
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',
+  'bench:submits':
+    '[--submits 3000] [--rounds 5] [--against checkout]     durable submits beside bare group commit, and status queries beside a submitting client',
   'bench:adoption': "[--tasks 10000] [--rounds 3] [--against checkout]     takeover of a dead node's tasks",
   'bench:memory': '[--tasks 100000] [--rounds 3] [--against checkout]     memory of a task in flight',
   'bench:account':
