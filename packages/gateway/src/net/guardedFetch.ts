@@ -199,10 +199,14 @@ async function readBody(answer: Dispatcher.ResponseData, asked: GuardedRequest):
   }
 }
 
-/** What comes of a body before it breaks off. The status says everything that matters. */
-async function firstBytes(body: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
+/** How long the rest of an answer is waited for whose status has arrived, which says everything that matters. Milliseconds. */
+const REST_MS = 1000;
+
+/** What comes of a body within a moment, and before it breaks off. */
+async function firstBytes(body: Dispatcher.ResponseData['body'], most: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let length = 0;
+  const late = setTimeout(() => body.destroy(), REST_MS);
   try {
     for await (const piece of body) {
       pieces.push(piece);
@@ -211,6 +215,8 @@ async function firstBytes(body: AsyncIterable<Buffer>, most: number): Promise<Bu
     }
   } catch {
     // It was aborted, or the connection was lost.
+  } finally {
+    clearTimeout(late);
   }
   return Buffer.concat(pieces).subarray(0, most);
 }

@@ -23,13 +23,23 @@ export function newSecret(signature: Signature): string {
 export const publicKeyOf = (secret: string): string =>
   `whpk_${bytesOf(secret).subarray(KEY_BYTES).toString('base64')}`;
 
-/** The secrets that are valid at `now`, the newest first. */
+/**
+ * The secrets that are valid at `now`, the newest first. A former one that cannot sign, because its row is damaged, is left out: the present
+ * one is what every receiver will have.
+ */
 export const validSecrets = (
   { secret, formerSecret, formerUntil = 0 }: WebhookSecret,
   now: number,
-): string[] => (formerSecret !== undefined && now < formerUntil ? [secret, formerSecret] : [secret]);
+): string[] =>
+  formerSecret !== undefined && now < formerUntil && isSecret(formerSecret)
+    ? [secret, formerSecret]
+    : [secret];
 
-/** The headers of a message. `at`: seconds UTC. */
+/** Whether it is a secret as `newSecret` makes them: Node decodes anything else as well, even to no bytes at all. */
+const isSecret = (text: string): boolean =>
+  /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/.test(text) || /^whsk_[A-Za-z0-9+/]{86}==$/.test(text);
+
+/** The headers of a message. `at`: seconds UTC. Throws if a secret is none. */
 export function signedHeaders(
   message: { readonly id: string; readonly at: number; readonly body: string },
   secrets: readonly string[],
@@ -44,6 +54,7 @@ export function signedHeaders(
 }
 
 function signatureOf(signed: Buffer, secret: string): string {
+  if (!isSecret(secret)) throw new Error('the secret of the webhook is damaged; rotate it');
   const bytes = bytesOf(secret);
   if (secret.startsWith('whsec_')) return `v1,${createHmac('sha256', bytes).update(signed).digest('base64')}`;
   const d = bytes.subarray(0, KEY_BYTES).toString('base64url');

@@ -38,6 +38,18 @@ describe('a signature by HMAC', () => {
   });
 });
 
+describe('a damaged secret', () => {
+  it.each(['whsec_!!', 'whsec_', 'whsk_AAAA', 'whsec_aaaa', ''])('%j signs nothing', (damaged) => {
+    expect(() => signedHeaders(message, [damaged])).toThrow('damaged');
+  });
+
+  it('that was replaced does not keep the present one from signing', () => {
+    const secret = newSecret('hmac');
+    const rotated = { ...SECRET, secret, formerSecret: 'whsec_!!', formerUntil: 2 };
+    expect(validSecrets(rotated, 1)).toEqual([secret]);
+  });
+});
+
 describe('a signature by Ed25519', () => {
   it('is verified with the public key', () => {
     const secret = newSecret('ed25519');
@@ -107,9 +119,10 @@ it('the receiver in the documentation takes every event', async () => {
 
 describe('a former secret', () => {
   it('signs until its time is over', () => {
-    const rotated = { ...SECRET, secret: 'b', formerSecret: 'a', formerUntil: 100 };
-    expect(validSecrets(rotated, 99)).toEqual(['b', 'a']);
-    expect(validSecrets(rotated, 100)).toEqual(['b']);
-    expect(validSecrets({ ...SECRET, secret: 'b' }, 0)).toEqual(['b']);
+    const [a, b] = [newSecret('hmac'), newSecret('ed25519')];
+    const rotated = { ...SECRET, secret: b, formerSecret: a, formerUntil: 100 };
+    expect(validSecrets(rotated, 99)).toEqual([b, a]);
+    expect(validSecrets(rotated, 100)).toEqual([b]);
+    expect(validSecrets({ ...SECRET, secret: b }, 0)).toEqual([b]);
   });
 });

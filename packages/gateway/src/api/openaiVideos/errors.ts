@@ -28,9 +28,11 @@ export function videoError({ error }: z.output<typeof ErrorAnswer>): z.output<ty
   const name =
     param === undefined || error.reason === 'unknown_parameter' ? param : (NAMES.get(param) ?? param);
   const isNamed = param !== undefined && name !== undefined && error.message.startsWith(param);
+  const message = isNamed ? `${name}${error.message.slice(param.length)}` : error.message;
   return {
     error: {
-      message: isNamed ? `${name}${error.message.slice(param.length)}` : error.message,
+      // OpenAI's errors have no field for it, and its own messages name it like this.
+      message: error.code >= 500 ? `${message} (request ID ${error.request_id})` : message,
       type: typeOf(error.code),
       param: name ?? null,
       code: CODES[error.reason] ?? error.reason,
