@@ -45,7 +45,7 @@ export function openAiFileRoutes(app: App, context: ApiContext): void {
 }
 
 function uploadRoute(app: App, context: ApiContext): void {
-  const upload = createUploadHandler(context);
+  const upload = createUploadHandler(app, context);
   app.post(
     '/v1/files',
     {

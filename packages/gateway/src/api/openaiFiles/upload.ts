@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireScope } from '../../auth/keyring.ts';
 import { list, shown } from '../../catalogue/words.ts';
@@ -23,6 +24,8 @@ import { PURPOSES } from './schemas.ts';
 const AT_A_TIME = { total: 32, perTenant: 8 };
 /** How long an upload waits for its turn. Milliseconds. */
 const TURN_MS = 30_000;
+/** How long a stop waits for the removal of uploads that it has cut off. The sweep removes what is left. Milliseconds. */
+const REMOVAL_MS = 3000;
 const NAME_LENGTH = 255;
 /** OpenAI's API description, schema FileExpirationAfter. Seconds. */
 const EXPIRES_AFTER = { min: 3600, max: 2_592_000 };
@@ -45,13 +48,28 @@ export function refuseOtherBodies(scope: App): void {
   });
 }
 
-/** Takes an upload in. Throws what is wrong with it; then nothing of it stays stored. */
-export function createUploadHandler(context: ApiContext) {
+/**
+ * Takes an upload in. Throws what is wrong with it; then nothing of it stays stored. `app` does not close before the uploads that its stop
+ * has cut off are removed.
+ */
+export function createUploadHandler(app: App, context: ApiContext) {
   const { uploads, engine, settings } = context;
   const { maxBytes } = settings.files;
   const turns = createFairLimit(AT_A_TIME);
+  const running = new Set<Promise<unknown>>();
+  app.addHook('onClose', async () => {
+    await Promise.race([Promise.allSettled(running), sleep(REMOVAL_MS, undefined, { ref: false })]);
+  });
 
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<FileRow> => {
+  return (request: FastifyRequest, reply: FastifyReply): Promise<FileRow> => {
+    const run = upload(request, reply);
+    running.add(run);
+    const ended = () => running.delete(run);
+    run.then(ended, ended);
+    return run;
+  };
+
+  async function upload(request: FastifyRequest, reply: FastifyReply): Promise<FileRow> {
     const key = keyOf(request);
     requireScope(key, 'generate');
     const gone = hangUpSignal(reply);
@@ -77,7 +95,7 @@ export function createUploadHandler(context: ApiContext) {
     };
     logOf(request).info({ event: 'file.uploaded', ...file }, 'file uploaded');
     return row;
-  };
+  }
 
   async function keepFile(
     projectId: string,

@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCanvas } from '@napi-rs/canvas';
@@ -42,6 +43,27 @@ it('a file is there after a restart, with its bytes', async () => {
   expect(Buffer.from(await content.arrayBuffer()).equals(PNG)).toBe(true);
   const { body } = await after.submit({ ...VIDEO, image: file.id });
   expect(await ended(after, body.task_id)).toMatchObject({ status: 'succeeded' });
+});
+
+it('an upload that a stop cuts off leaves nothing behind', async () => {
+  const dataDir = await tempFolder();
+  const t = await startTestGateway({ ONETAKE_DRAIN_TIMEOUT_SECONDS: '1' }, { dataDir });
+  const cut = request(`${t.gateway.address}/v1/files`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${KEY}`, 'content-type': 'multipart/form-data; boundary=b' },
+  });
+  cut.on('error', () => undefined);
+  cut.write('--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n');
+  cut.write('x'.repeat(100_000));
+  const stored = async () =>
+    (await readdir(dataDir, { recursive: true })).filter((path) => /^media\/.*\.\w+$/.test(path));
+  await eventually(async () => expect(await stored()).toHaveLength(1));
+  await t.gateway.close();
+  expect(await stored()).toEqual([]);
+  const store = await openSqliteStore({ dir: dataDir, exclusive: true });
+  onTestFinished(() => store.close());
+  const later = Date.now() + 1000;
+  expect(await store.sweepable(later, later, 10)).toEqual([]);
 });
 
 it('a file that is deleted while its task waits for a place still reaches the upstream', async () => {
