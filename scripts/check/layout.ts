@@ -29,7 +29,8 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/cluster\/postgres\/(?:databaseClock|livingNodes)\.ts$/,
     why: 'a question to the server of its own connection',
   },
-  { files: /\/cli\/run\.ts$/, why: 'what an older Node must not import' },
+  { files: /\/cli\/(?:run|compileCache)\.ts$/, why: 'what an older Node must not import' },
+  { files: /\/api\/openapi\/reference\.ts$/, why: 'loaded only when somebody asks for the page' },
   { files: /\/cluster\/rebalance\.ts$/, why: 'a pure function, tested by itself' },
   {
     files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents)\.ts$/,

@@ -1,6 +1,7 @@
-import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
+import { providerJson } from '@onetake/gateway';
 import { bundle } from './bundle.ts';
 import { finish, type Manifest, PACKAGES, ROOT, readJson, readManifest, writeJson } from './staging.ts';
 
@@ -29,6 +30,7 @@ const OUTSIDE = ['@napi-rs/canvas'];
 export async function buildGateway(name: string, to: string): Promise<void> {
   const inner = await innerOf(await readManifest(name));
   const manifest = await stripped(name, to);
+  await writeProvidersAsJson(join(to, 'dist/providers/declared/files'));
   const dependencies: Record<string, string> = Object.assign(
     {},
     ...inner.map(({ dependencies: own }) => own),
@@ -57,6 +59,15 @@ export async function buildGateway(name: string, to: string): Promise<void> {
     optionalDependencies: await copyInside(to),
     bundleDependencies: inside,
   });
+}
+
+/** YAML takes longer to read than all else that a start does. */
+async function writeProvidersAsJson(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    await writeFile(path.replace(/\.yaml$/, '.json'), providerJson(name, await readFile(path, 'utf8')));
+    await rm(path);
+  }
 }
 
 /** Copies the packages of others, and returns those with FFmpeg, one for each platform. */

@@ -26,7 +26,7 @@ export type { MediaStorage } from './media/media.ts';
 export { createNativePool } from './native/pool.ts';
 export { createLog } from './observability/log.ts';
 export { LOG_EVENTS } from './observability/logEvents.ts';
-export { SHIPPED_MODELS } from './providers/declared/load.ts';
+export { providerJson, SHIPPED_MODELS } from './providers/declared/load.ts';
 export { ABILITIES } from './providers/definitions.ts';
 export type { Abilities, Answer, Handle, Provider } from './providers/provider.ts';
 export { openPostgresStore } from './store/postgres/store.ts';

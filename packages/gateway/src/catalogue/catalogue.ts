@@ -71,16 +71,26 @@ export function catalogueProblems(
   servers: readonly { readonly models?: ModelServer['models'] | undefined }[],
   declared: readonly DeclaredEntry[] = [],
 ): string[] {
-  const { models, problems } = readModels(overrides, declared);
-  return [...problems, ...unknownModels(servers, [...models.map(({ id }) => id), ...Object.keys(overrides)])];
+  return problemsOf(readModels(overrides, declared), overrides, servers);
 }
+
+const problemsOf = (
+  { models, problems }: ReturnType<typeof readModels>,
+  overrides: Readonly<Record<string, unknown>>,
+  servers: readonly { readonly models?: ModelServer['models'] | undefined }[],
+): string[] => [
+  ...problems,
+  ...unknownModels(servers, [...models.map(({ id }) => id), ...Object.keys(overrides)]),
+];
 
 /** The models that changes to the catalogue add or change, without those that are not valid. */
 export const changedModels = (
   overrides: Readonly<Record<string, unknown>>,
   declared: readonly DeclaredEntry[],
 ): readonly Model[] =>
-  readModels(overrides, declared).models.filter(({ id }) => Object.hasOwn(overrides, id));
+  Object.keys(overrides).length === 0
+    ? []
+    : readModels(overrides, declared).models.filter(({ id }) => Object.hasOwn(overrides, id));
 
 /** Builds the catalogue. Throws an `OnetakeError` (`invalid_settings`) that lists everything that is wrong with the overrides. */
 export function createCatalogue({
@@ -89,8 +99,9 @@ export function createCatalogue({
   servers,
   clock = systemClock,
 }: CatalogueParts): Catalogue {
-  const { models } = readModels(overrides, declared);
-  const problems = catalogueProblems(overrides, servers, declared);
+  const read = readModels(overrides, declared);
+  const { models } = read;
+  const problems = problemsOf(read, overrides, servers);
   if (problems.length > 0) {
     const message = `The catalogue is not valid:\n  ${problems.join('\n  ')}`;
     throw new OnetakeError('invalid_settings', 400, message);

@@ -1,7 +1,5 @@
 import type { Log } from '../observability/log.ts';
 import { lockFolder } from '../store/folder/lock.ts';
-import { migratePostgres } from '../store/postgres/migrations.ts';
-import { openPostgresStore } from '../store/postgres/store.ts';
 import { makeFolder } from '../store/sqlite/file.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../store/store.ts';
@@ -9,7 +7,6 @@ import { newId } from '../tasks/ids.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import { type Cluster, soloCluster } from './cluster.ts';
 import { guardHistory } from './historyGuard.ts';
-import { joinCluster } from './postgres/cluster.ts';
 
 /** The settings that say where the store is. */
 export interface StoreSettings {
@@ -39,6 +36,12 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Open
     const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
     return { store, cluster: soloCluster(`solo-${newId()}`), clock: systemClock, problem: () => undefined };
   }
+  // Imported only if they are used, because both take a while to load.
+  const [{ migratePostgres }, { openPostgresStore }, { joinCluster }] = await Promise.all([
+    import('../store/postgres/migrations.ts'),
+    import('../store/postgres/store.ts'),
+    import('./postgres/cluster.ts'),
+  ]);
   // Two nodes in one folder would overwrite each other's staged files.
   makeFolder(settings.dataDir);
   const lock = lockFolder(settings.dataDir);

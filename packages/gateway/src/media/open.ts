@@ -10,8 +10,7 @@ import { stagedFileOf } from './files/write.ts';
 import { createBucketLinks, type KeyOf } from './links/bucket.ts';
 import type { GatewayLinks, MediaLinks } from './links/links.ts';
 import type { MediaStorage } from './media.ts';
-import { type BucketOptions, createPresigner } from './s3/client.ts';
-import { createS3Storage } from './s3/storage.ts';
+import type { BucketOptions } from './s3/client.ts';
 import { withClaim } from './withClaim.ts';
 
 /** The settings that say where media is stored. */
@@ -58,6 +57,8 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
     const storage = createFileStorage({ root: join(settings.dataDir, 'media'), space: parts.space });
     return { storage, linksBeside: (gateway) => gateway };
   }
+  // Imported only if there is a bucket, because the SDK takes a while to load.
+  const { createS3Storage } = await import('./s3/storage.ts');
   const { clock, log } = parts;
   const scratch = join(settings.dataDir, 'scratch');
   // Removes the temporary copies that a crash left. Staged bytes of a task stay: the engine decides when they go.
@@ -78,6 +79,7 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   }
   if (settings.mediaLinks === 'gateway') return { storage, linksBeside: (gateway) => gateway };
 
+  const { createPresigner } = await import('./s3/client.ts');
   const presign = createPresigner({ ...bucket, publicEndpoint: settings.s3PublicEndpoint });
   return {
     storage,

@@ -16,13 +16,15 @@ describe('the unit of systemd', () => {
     expect(Number(values('TimeoutStopSec')[0])).toBeGreaterThanOrEqual(stop + 10);
   });
 
-  it('sets settings that there are, and lets the service write only into its data folder', () => {
+  it('sets settings that there are, and lets the service write only into its data folder and its cache', () => {
     const set = values('Environment').map((line) => line.split('=')[0] ?? '');
     const known = new Set<string>(Object.values(SETTINGS).map(({ env }) => env));
     for (const name of set.filter((one) => one.startsWith('ONETAKE_'))) expect(known).toContain(name);
     expect(values('Environment')).toContain('ONETAKE_DATA_DIR=%S/onetake');
     expect(values('Environment')).toContain(`NODE_OPTIONS=${NODE_FLAGS.join(' ')}`);
+    expect(values('Environment')).toContain('NODE_COMPILE_CACHE=%C/onetake');
     expect(values('StateDirectory')).toEqual(['onetake']);
+    expect(values('CacheDirectory')).toEqual(['onetake']);
     expect(values('ProtectSystem')).toEqual(['strict']);
     expect(values('DynamicUser')).toEqual(['yes']);
   });

@@ -1,5 +1,5 @@
 import swagger, { type SwaggerTransformObject } from '@fastify/swagger';
-import reference from '@scalar/fastify-api-reference';
+import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { ApiContext, App } from '../context.ts';
 import { NO_PARAMETERS } from '../filters.ts';
@@ -54,21 +54,29 @@ export async function useOpenApi(app: App, { settings, clock }: ApiContext): Pro
   app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (request, reply) =>
     sendDocument(request, reply),
   );
-  await app.register(reference, {
-    routePrefix: '/docs',
-    // The page must work without internet access, and its default fonts come from another host.
-    configuration: {
-      url: '/openapi.json',
-      title: 'Onetake API',
-      withDefaultFonts: false,
-      // Services of the page's vendor, which would receive this gateway's address and the user's input.
-      showDeveloperTools: 'never',
-      agent: { disabled: true },
-      mcp: { disabled: true },
-      hideClientButton: true,
-      telemetry: false,
-    },
-  });
+  serveReference(app);
+}
+
+/** The page and its script. They are loaded when somebody first asks for them, because they are five megabytes. */
+function serveReference(app: App): void {
+  let known: Promise<FastifyInstance> | undefined;
+  const page = () => {
+    known ??= import('./reference.ts')
+      .then(({ openReference }) => openReference())
+      .catch((error: unknown) => {
+        known = undefined;
+        throw error;
+      });
+    return known;
+  };
+  for (const url of ['/docs/', '/docs/js/scalar.js']) {
+    app.get(url, { schema: { hide: true } }, async (request, reply) => {
+      const { statusCode, headers, body } = await (await page()).inject(request.url);
+      const { 'content-type': type = 'text/plain', location } = headers;
+      if (location !== undefined) reply.header('location', location);
+      return reply.code(statusCode).type(String(type)).send(body);
+    });
+  }
 }
 
 const describe: SwaggerTransformObject = (document) => {

@@ -1,9 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { createMcpHandler } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
 import { type CallApi, retryAfterOf } from '../../mcp/api.ts';
-import { createMcpServer } from '../../mcp/server.ts';
 import { isLocalhost } from '../../net/allowList.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, ApiSettings, App } from '../context.ts';
@@ -28,6 +26,11 @@ export function mcpRoute(app: App, context: ApiContext): void {
       refuseOtherSites(request, settings);
       const { authorization = '' } = request.headers;
       const call = callOf(app, authorization);
+      // Imported for the first agent, because a gateway without agents needs neither.
+      const [{ createMcpHandler }, { createMcpServer }] = await Promise.all([
+        import('@modelcontextprotocol/server'),
+        import('../../mcp/server.ts'),
+      ]);
       const handler = createMcpHandler(
         ({ era }) => createMcpServer(call, settings.version, era, stopping.signal),
         {

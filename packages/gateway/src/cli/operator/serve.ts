@@ -1,4 +1,5 @@
 import { type Stats, unwatchFile, watchFile } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { isatty } from 'node:tty';
 import { type Config, checkConfig, configFile, examineChangedConfig } from '../../config/config.ts';
 import { type Gateway, startGateway } from '../../gateway.ts';
@@ -44,10 +45,14 @@ export async function serve(): Promise<never> {
 async function serveUntilSignal(config: Config, output: LogOutput): Promise<void> {
   const log = createLog(config.logLevel, output);
   const gateway = await startGateway(config, log, { logOutput: output });
+  // Otherwise Node writes it at the end, which a gateway that is killed does not have. Only after the first start it takes a moment.
+  flushCompileCache();
+  // Before the greeting, on which others wait to send one.
+  const signalled = firstSignal();
   process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
   const stopWatching = watchConfig(gateway, log);
 
-  await firstSignal();
+  await signalled;
   stopWatching();
   // Ctrl-C arrives twice, from the terminal and from npm. Only a later signal means "stop immediately".
   setTimeout(() => {

@@ -15,19 +15,34 @@ export interface DeclaredProviders {
   readonly problems: readonly string[];
 }
 
-/** The files that come with the gateway. */
+/** The files that come with the gateway. In a package they are JSON, which a start reads in a hundredth of the time. */
 const SHIPPED_FOLDER = fileURLToPath(new URL('./files/', import.meta.url));
 
 function readShipped(): readonly ProviderFile[] {
   const read = readdirSync(SHIPPED_FOLDER)
-    .filter((name) => name.endsWith('.yaml'))
     .sort()
-    .map((name) => readProvider(name, readFileSync(join(SHIPPED_FOLDER, name), 'utf8')));
+    .map((name) => {
+      const text = readFileSync(join(SHIPPED_FOLDER, name), 'utf8');
+      return name.endsWith('.json') ? packedProvider(text) : readProvider(name, text);
+    });
   const problems = read.flatMap((one) => one.problems);
   if (problems.length > 0)
     throw new Error(`files of providers that come with the gateway are not valid:\n${problems.join('\n')}`);
   return read.flatMap((one) => one.files);
 }
+
+/** What a package has of a file that comes with the gateway. */
+export function providerJson(name: string, text: string): string {
+  const { file, problems } = readYaml(name, text);
+  if (!file) throw new Error(problems.join('\n'));
+  return JSON.stringify(file.value);
+}
+
+/** It was checked when the code that packed it was loaded. */
+const packedProvider = (json: string): DeclaredProviders => ({
+  files: [ProviderFile.parse(JSON.parse(json))],
+  problems: [],
+});
 
 /** Reads a file that declares one provider. */
 export function readProvider(name: string, text: string): DeclaredProviders {

@@ -15,7 +15,7 @@ import { createScrub, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import type { Abilities, Handle, Provider } from '../provider.ts';
-import { type AuthHeaders, createAccessTokens, credentialsProblem } from './accessToken.ts';
+import type { AuthHeaders } from './accessToken.ts';
 import { REFUSALS, refusalOf } from './errors.ts';
 import { GEMINI_URL } from './files.ts';
 import { createOmniProvider, interactionName, isInteraction } from './omni/provider.ts';
@@ -153,16 +153,18 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
       throw new OnetakeError('invalid_settings', 400, text);
     }
     if (account.credentials_file === undefined) return;
+    const { credentialsProblem } = await import('./accessToken.ts');
     const problem = await credentialsProblem(account.credentials_file);
     if (problem === undefined) return;
     const where = `accounts.${id}.credentials_file (in the environment, GOOGLE_APPLICATION_CREDENTIALS)`;
     throw new OnetakeError('invalid_settings', 400, `${where}: ${account.credentials_file} ${problem}.`);
   },
 
-  open(account, { openHttp, log }) {
+  async open(account, { openHttp, log }) {
     const secrets = account.api === 'gemini' ? [account.api_key] : [];
     const scrub = createScrub(secrets);
-    const { base, service, headers } = account.api === 'gemini' ? openGemini(account) : openVertex(account);
+    const { base, service, headers } =
+      account.api === 'gemini' ? openGemini(account) : await openVertex(account);
     const http: UpstreamHttp = openHttp({
       baseUrl: base,
       // Access tokens are requested through the same client.
@@ -224,7 +226,9 @@ function createGeminiProvider({ omni, veo, http }: GeminiParts): Provider {
   };
 }
 
-function openVertex(account: VertexAccount) {
+async function openVertex(account: VertexAccount) {
+  // Imported only if there is such an account, because Google's library takes a while to load.
+  const { createAccessTokens } = await import('./accessToken.ts');
   const { project, location, storage_uri: storageUri, credentials_file: file } = account;
   const { base_url: base = vertexUrl(location), storage_url: storageUrl = STORAGE_URL } = account;
   const service = vertexService({ project, location, storageUri, storageUrl });

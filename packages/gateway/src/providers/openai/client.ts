@@ -9,6 +9,7 @@ import { CHECK_ADDRESS } from '../mapping/errorTable.ts';
 import { MAKES_NOTHING, type MaySend, type Sending, UpstreamError } from '../provider.ts';
 import { errorOf, hiddenError, NotFound } from './errors.ts';
 import type { ListPage } from './find.ts';
+import { PAGE_SIZE } from './flavours.ts';
 import type { Creation } from './request.ts';
 import { VideoList, VideoResource } from './wire.ts';
 
@@ -42,8 +43,6 @@ interface ClientParts {
 const CALL_MS = 30_000;
 /** Time limit of a creation: an upload of 20 MB over a slow line. Milliseconds. */
 const CREATE_MS = 120_000;
-/** The most jobs on a page of the list: OpenAI, API reference, "List videos" (`limit`: minimum 0, maximum 100). */
-export const PAGE_SIZE = 100;
 /** Bytes of an answer. Enough for a page of a hundred jobs, each with a prompt of 32,000 characters of four bytes. */
 const MAX_BYTES = 16 * 2 ** 20;
 

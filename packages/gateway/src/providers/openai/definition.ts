@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import { baseUrl, headerValue } from '../../settingSchemas.ts';
 import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
-import { PAGE_SIZE } from './client.ts';
-import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, isOfficial } from './flavours.ts';
-import { createOpenaiProvider } from './provider.ts';
+import {
+  FLAVOUR_IDS,
+  FLAVOURS,
+  type Flavour,
+  type FlavourId,
+  flavourAt,
+  isOfficial,
+  PAGE_SIZE,
+} from './flavours.ts';
 
 interface OpenaiAccount extends CommonAccount {
   readonly api_key?: string | undefined;
@@ -91,7 +97,9 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
     at: (account, server) => ({ ...account, base_url: server }),
   },
 
-  open(account, { log, clock, openHttp }) {
+  async open(account, { log, clock, openHttp }) {
+    // Imported only if there is such an account, because the SDK takes a while to load.
+    const { createOpenaiProvider } = await import('./provider.ts');
     const service = flavourOf(account);
     const flavour = FLAVOURS[service];
     const base = baseOf(account, flavour);

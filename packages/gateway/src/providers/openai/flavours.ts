@@ -1,6 +1,8 @@
 import type { AccountLimits } from '../account.ts';
 import type { Abilities } from '../provider.ts';
-import { PAGE_SIZE } from './client.ts';
+
+/** The most jobs on a page of the list: OpenAI, API reference, "List videos" (`limit`: minimum 0, maximum 100). */
+export const PAGE_SIZE = 100;
 
 /** The kinds of services that speak the Videos protocol. */
 export const FLAVOUR_IDS = ['openai', 'azure', 'sglang', 'compatible'] as const;

@@ -17,6 +17,23 @@ it('is a valid OpenAPI 3.1 document', async () => {
   expect(document.openapi).toMatch(/^3\.1/);
 });
 
+it('has a page that works without internet access', async () => {
+  const at = `${t.gateway.address}/docs`;
+  const moved = await fetch(at, { redirect: 'manual' });
+  expect([moved.status, moved.headers.get('location')]).toEqual([301, '/docs/']);
+  const page = await fetch(`${at}/`);
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  const html = await page.text();
+  expect(html).toContain('/openapi.json');
+  expect([...html.matchAll(/src="([^"]*)"/g)].map(([, source]) => source)).toEqual(['js/scalar.js']);
+  const script = await fetch(`${at}/js/scalar.js`);
+  expect([script.status, script.headers.get('content-type')]).toEqual([
+    200,
+    'application/javascript; charset=utf-8',
+  ]);
+  expect(await script.text()).toContain('createApiReference');
+});
+
 it('describes the whole contract', () => {
   const operations = Object.entries<Json>(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
