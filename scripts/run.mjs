@@ -27,6 +27,7 @@ const TASKS = {
   'bench:delivery': ['bench/delivery.ts'],
   'bench:webhooks': ['bench/webhooks.ts'],
   'bench:lists': ['bench/lists.ts'],
+  'bench:start': ['bench/start.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -64,6 +65,8 @@ const USAGES = {
   'bench:webhooks':
     '[--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]     taking due webhooks and listing them, with many stored',
   'bench:lists': '[--rows 1000000] [--against checkout]     lists of tasks by every filter, with many stored',
+  'bench:start':
+    '[--rounds 5]     start to first answer and memory of the packed gateway, of the sources and of a bare server',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
