@@ -1,6 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Logger } from 'pino';
 import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
 import { createFileOpener } from './api/ownFile.ts';
@@ -38,7 +37,7 @@ import { openMedia } from './media/open.ts';
 import { createNativePool, type NativePool } from './native/pool.ts';
 import { createGuardedFetch, createUrlCheck } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
-import type { Log } from './observability/log.ts';
+import type { GatewayLog, Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import type { Account } from './providers/account.ts';
 import { InputGone } from './providers/provider.ts';
@@ -91,9 +90,10 @@ export interface GatewayOptions {
 /** Creates the parts, resumes unfinished tasks and listens. If a part fails to open, those opened before it are closed. */
 export async function startGateway(
   config: Config,
-  log: Logger,
+  log: GatewayLog,
   { clock, logOutput }: GatewayOptions = {},
 ): Promise<Gateway> {
+  log.hide(config.secrets);
   const opened = new AsyncDisposableStack();
   try {
     const parts = await openParts(config, { logger: log, clock, logOutput }, opened);
@@ -105,7 +105,7 @@ export async function startGateway(
 }
 
 interface Surroundings {
-  readonly logger: Logger;
+  readonly logger: GatewayLog;
   readonly clock: Clock | undefined;
   readonly logOutput: LogOutput | undefined;
 }
@@ -208,7 +208,10 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     linkSecret,
     native,
     accounts: registry.accounts,
-    reload: (next: Config) => reloadMembers({ running: config, next, registry, engine, log }),
+    reload(next: Config) {
+      logger.hide(next.secrets);
+      return reloadMembers({ running: config, next, registry, engine, log });
+    },
     catalogue,
     keys,
     keyring,

@@ -106,6 +106,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The API key of the request. Set before any handler of an authenticated route runs. */
     apiKey: KeyRow | undefined;
+    /** A log line has told of the request and its answer already, unless that becomes another one than 200. */
+    isLogged: boolean;
   }
 }
 

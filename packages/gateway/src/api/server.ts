@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import fastify, { type FastifyBaseLogger, type FastifyReply, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { createRequestLog, logOf } from '../observability/requestLog.ts';
+import { answered, createRequestLog, logOf, pathOf } from '../observability/requestLog.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
@@ -66,6 +66,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   const otherMethods = answerOtherMethods(app);
   const receive = useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
   app.decorateRequest('apiKey', undefined);
+  app.decorateRequest('isLogged', false);
   addHooks(app, context);
 
   await useOpenApi(app, context);
@@ -159,16 +160,9 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
     done();
     // Clients poll thousands of times, so successful reads are logged at `debug` only.
     const level = reply.statusCode >= 400 || request.method !== 'GET' ? 'info' : 'debug';
-    if (!logger.isLevelEnabled(level)) return;
+    if (!logger.isLevelEnabled(level) || (request.isLogged && reply.statusCode === 200)) return;
     logOf(request)[level](
-      {
-        event: 'request.completed',
-        method: request.method,
-        path: pathOf(request.url),
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-        key: request.apiKey?.id,
-      },
+      { event: 'request.completed', ...answered(request, reply), key: request.apiKey?.id },
       'request',
     );
   });
@@ -192,6 +186,3 @@ function encoded(reply: FastifyReply): OnetakeError {
 
 /** What needs a key, which is checked before the body is read. */
 const isOfTheApi = (path: string): boolean => path.startsWith('/v1/') || /^\/mcp(?:[/?]|$)/.test(path);
-
-/** Only the path may be logged or repeated: query strings contain signatures and callers' text. */
-const pathOf = (url: string): string => url.split('?', 1)[0] ?? url;

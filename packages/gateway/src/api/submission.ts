@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireScope } from '../auth/keyring.ts';
 import { checkMeasuredReferences } from '../catalogue/measuredReferences.ts';
 import { checkRequest } from '../catalogue/validate/request.ts';
-import { logOf } from '../observability/requestLog.ts';
+import { answered, logOf } from '../observability/requestLog.ts';
 import type { IdempotencyRecord } from '../store/store.ts';
 import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import type { VideoRequest } from '../tasks/request.ts';
@@ -72,7 +72,7 @@ export function createSubmission(context: ApiContext): Submission {
         ...(idempotency ? { idempotency } : {}),
       });
       if (submitted.replayed) await inputs.discard(media);
-      else record(submitted.task, request);
+      else record(submitted.task, request, reply);
       return submitted;
     } catch (error) {
       // The task was not accepted, so its inputs are deleted; if that fails, the cleanup deletes them later. If the answer of the
@@ -83,12 +83,24 @@ export function createSubmission(context: ApiContext): Submission {
     }
   }
 
-  /** Logs the acceptance with the request id, so that the log lines of the task can be found by it, and counts it. */
-  function record({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
+  /** Counts the acceptance, and logs it in the one line of its request. */
+  function record(task: Task, request: FastifyRequest, reply: FastifyReply): void {
+    const { id, projectId, keyId, price } = task;
+    const { model } = task.request;
     logOf(request).info(
-      { event: 'task.accepted', task: id, model, project: projectId, key: keyId },
+      {
+        event: 'task.accepted',
+        ...answered(request, reply),
+        key: keyId,
+        task: id,
+        model,
+        project: projectId,
+        holdMicros: price.holdMicros,
+        currency: price.currency,
+      },
       'task accepted',
     );
+    request.isLogged = true;
     metrics.accepted.inc({ model });
   }
 

@@ -43,10 +43,12 @@ export type Config = {
   readonly accounts: readonly ConfiguredAccount[];
   /** Variables of providers that are set and that no account uses. */
   readonly unusedVariables: readonly UnusedVariables[];
+  /** What must never be shown: keys, passwords, secrets of accounts. */
+  readonly secrets: readonly string[];
 };
 
 /** All settings but the secrets of accounts, which are not read: what a command needs that calls no provider. */
-export type LocalConfig = Omit<Config, 'accounts' | 'unusedVariables'> & {
+export type LocalConfig = Omit<Config, 'accounts' | 'unusedVariables' | 'secrets'> & {
   readonly accounts: readonly { readonly id: string; readonly provider: string }[];
 };
 
@@ -176,6 +178,7 @@ function collect(
     accounts,
     problems: wrongAccounts,
     unused,
+    secrets,
   } = readAccounts({
     file: fileAccounts,
     env,
@@ -193,6 +196,7 @@ function collect(
     declaredModels: declared.flatMap(modelsOf),
     accounts,
     unusedVariables: unused,
+    secrets: [...secrets, ...secretsAmong(values)],
   };
   const changed = changedModels(config.models, config.declaredModels);
   const lost = declared.flatMap((file) =>
@@ -203,6 +207,26 @@ function collect(
   );
   problems.push(...valueProblems, ...problemsTogether(config), ...lost);
   return { config, problems };
+}
+
+/** The values of secret settings. Of a URL it is the password. */
+function secretsAmong(values: Values): string[] {
+  return Object.entries<Setting>(SETTINGS).flatMap(([name, { secret }]) => {
+    const value: unknown = Reflect.get(values, name);
+    if (!secret || typeof value !== 'string') return [];
+    const password =
+      /:\/\/[^/?#]*?:([^/?#]*)@/.exec(value)?.[1] ?? /\bpassword\s*=\s*'?([^'&\s]*)/.exec(value)?.[1];
+    if (password !== undefined) return [password, decoded(password)];
+    return value.includes('://') ? [] : [value];
+  });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function isThere(path: string, readFile: ReadFile): boolean {

@@ -16,6 +16,7 @@ export type Known = Values & {
   readonly declaredModels: readonly DeclaredEntry[];
   readonly accounts: readonly ConfiguredAccount[];
   readonly unusedVariables: readonly UnusedVariables[];
+  readonly secrets: readonly string[];
 };
 
 /** Problems of settings in combination, one sentence per problem. Opens nothing. */

@@ -432,4 +432,4 @@ export const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
 };
 
 /** The same for the tests and tools of this repository. */
-export const TOOL_VARIABLES = /^ONETAKE_(?:TEST_|CRASH_|CHAOS_|CHROMIUM$)/;
+export const TOOL_VARIABLES = /^ONETAKE_(?:TEST_|CRASH_|CHAOS_|BENCH_|CHROMIUM$)/;

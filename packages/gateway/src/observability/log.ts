@@ -1,12 +1,15 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { LogEvent } from './logEvents.ts';
 import { createLogOutput, standardOutput } from './logOutput.ts';
+import { createRedaction, type SecretName } from './redaction.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The fields of a log line: the name of its event, and what identifies its subject (`task`, `account`, `err` …). */
-type LogFields = { readonly event: LogEvent } & Readonly<Record<string, unknown>>;
+/** The fields of a log line: the name of its event, and what identifies its subject (`task`, `account`, `err` …). No secrets. */
+type LogFields = { readonly event: LogEvent } & Readonly<Record<string, unknown>> & {
+    readonly [Name in SecretName]?: never;
+  };
 type Write = (fields: LogFields, message: string) => void;
 
 /** The logger type of the gateway: each line must name its event. Any pino logger fits. */
@@ -17,31 +20,29 @@ export interface Log {
   readonly debug: Write;
 }
 
-/** Fields that may contain a secret, at any of the usual places. */
-const SECRET_PATHS = ['authorization', 'apiKey', 'api_key', 'key', 'secret', 'token', 'signature'].flatMap(
-  (name) =>
-    // `key` holds the id of an API key, which is not a secret.
-    name === 'key' ? [] : [name, `*.${name}`, `headers.${name}`, `*.headers.${name}`],
-);
+/** The log of a gateway, from which others are derived. */
+export type GatewayLog = Logger & {
+  /** Blanks these secrets in every line from now on, wherever they stand. */
+  hide(secrets: Iterable<string>): void;
+};
 
-/** Keys and signatures inside text: messages of an upstream, URLs, error messages. */
-const SECRET_TEXT =
-  /\bsk-[\w-]{8,}|(?<=\bBearer\s+)[^\s"']+|(?<=[?&](?:signature|key|token|Signature|OSSAccessKeyId)=)[^&\s"']+/g;
-
-/** Replaces everything in a text that looks like a key or a signature. */
-const scrub = (text: string): string => text.replace(SECRET_TEXT, '[secret]');
-
-/** Creates the structured log: one JSON object per line on standard output. Secrets are removed from every line. */
-export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
-  return pino(
+/** Creates the structured log: one JSON object per line on standard output, without secrets (`redaction.ts`). */
+export function createLog(level: LogLevel, destination?: DestinationStream): GatewayLog {
+  const redaction = createRedaction();
+  const log = pino(
     {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: SECRET_PATHS, censor: '[secret]' },
-      hooks: { streamWrite: scrub },
+      formatters: {
+        level: (label) => ({ level: label }),
+        bindings: redaction.fields,
+        log: redaction.fields,
+      },
+      serializers: { err: redaction.error },
+      hooks: { streamWrite: redaction.line },
     },
     destination ?? createLogOutput({ sink: standardOutput() }),
   );
+  return Object.assign(log, { hide: redaction.hide });
 }

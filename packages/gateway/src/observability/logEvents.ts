@@ -72,7 +72,8 @@ export const LOG_EVENTS = {
   'preview.cleanup_failed': 'Files of old jobs of the built-in renderer cannot be removed.',
   'preview.record_failed': 'Cannot record that a render failed; the job is rendered again at its next poll.',
   'preview.render_failed': 'The built-in renderer could not make a video.',
-  'request.completed': 'A request was answered.',
+  'request.completed':
+    'A request was answered. Of a submission that was accepted and not held, `task.accepted` says the same.',
   'request.download_aborted': 'Sending a video to a client was cut short.',
   'request.failed': 'A request was answered with a 500. This is a bug, or the store is away.',
   'request.refused': 'A request was refused by the HTTP parser.',
@@ -88,7 +89,8 @@ export const LOG_EVENTS = {
   'store.row_unreadable': 'A stored row cannot be read and is set aside.',
   'store.schema_changed': 'The database schema was altered while the gateway ran; it reconnects.',
   'store.went_back': 'The database lost what it had confirmed. The node submits nothing more.',
-  'task.accepted': 'A task was accepted.',
+  'task.accepted':
+    'A task was accepted: the line of its request, with the key, the project, the model and what is held of its price, in millionths of `currency`.',
   'task.confirm_failed': 'Cannot record the upstream id of a task; retrying.',
   'task.confirmed_late': 'The upstream id of a task was recorded for the node that drives it now.',
   'task.driver_changed': 'Another node drives the task.',

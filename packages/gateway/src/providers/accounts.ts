@@ -28,6 +28,8 @@ interface ReadAccounts {
   readonly accounts: ConfiguredAccount[];
   readonly problems: string[];
   readonly unused: readonly UnusedVariables[];
+  /** Every secret that was read. */
+  readonly secrets: readonly string[];
 }
 
 const MAPPING = z.record(z.string(), z.unknown());
@@ -48,7 +50,8 @@ export function readAccounts({
   const problems: string[] = [];
   const accounts: ConfiguredAccount[] = [];
   const unused: UnusedVariables[] = [];
-  const secret = readSecrets ? secretType(env, readFile) : SECRET_PLACE.transform(() => 'not read');
+  const secrets: string[] = [];
+  const secret = readSecrets ? secretType(env, readFile, secrets) : SECRET_PLACE.transform(() => 'not read');
 
   function add(definition: ProviderDefinition<CommonAccount>, written: WrittenAccount): void {
     const { id, settings, placeOf, member } = written;
@@ -107,7 +110,7 @@ export function readAccounts({
     unused.push(...unusedVariables({ definition, env, made, read, kept, ofFile: own, named }));
   }
   // Members of a fleet may share what is wrong.
-  return { accounts, problems: [...new Set([...problems, ...sameServers(accounts)])], unused };
+  return { accounts, problems: [...new Set([...problems, ...sameServers(accounts)])], unused, secrets };
 }
 
 /** The only catalogue ids that an account serves, each with the upstream's name if the account sets one. */
@@ -140,7 +143,7 @@ const SECRET_PLACE = z.union(
   { error: 'must be {env: NAME} or {file: PATH}, never the secret itself' },
 );
 
-function secretType(env: Environment, readFile: (path: string) => string): z.ZodType<string> {
+function secretType(env: Environment, readFile: (path: string) => string, read: string[]): z.ZodType<string> {
   return SECRET_PLACE.transform((from, context) => {
     let value: string | undefined;
     try {
@@ -151,6 +154,7 @@ function secretType(env: Environment, readFile: (path: string) => string): z.Zod
     }
     // A file made with an editor or `echo` ends with a line break that is not part of the secret.
     const trimmed = value?.trim();
+    if (trimmed) read.push(trimmed);
     const place = 'env' in from ? `the environment variable ${from.env}` : from.file;
     // Every secret is sent in a header, or is made of the same characters.
     if (trimmed && isHeaderValue(trimmed)) return trimmed;

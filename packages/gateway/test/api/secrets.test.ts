@@ -50,8 +50,43 @@ it('every response has a request id, which its log lines share', async () => {
   expect(KEY).not.toBe(CANARY);
 });
 
-it('the acceptance of a task is logged with the id of its request', async () => {
-  const { headers, body } = await t.submit(QUICK, { key: CANARY });
-  const line = t.log.find((text) => text.includes('"task accepted"') && text.includes(body.task_id)) ?? '{}';
-  expect(JSON.parse(line).request).toBe(headers.get('x-request-id'));
+/** The lines of a request, as soon as the last one is there. */
+async function linesOf({ headers }: { headers: Headers }, last: string): Promise<Record<string, unknown>[]> {
+  const id = headers.get('x-request-id') ?? '';
+  const own = () => t.log.filter((line) => line.includes(id));
+  await expect.poll(() => own().some((line) => line.includes(`"${last}"`))).toBe(true);
+  return own().map((line) => JSON.parse(line));
+}
+
+it('a submission is logged in one line, with the id of its request', async () => {
+  const submitted = await t.submit(QUICK, { key: CANARY });
+  // Whatever is logged of it stands before the next line of the same connection.
+  await linesOf(await t.submit('{broken', { key: CANARY }), 'request.completed');
+  const lines = await linesOf(submitted, 'task.accepted');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatchObject({
+    event: 'task.accepted',
+    method: 'POST',
+    path: '/v1/video/generations',
+    status: 200,
+    ms: expect.any(Number),
+    task: submitted.body.task_id,
+    model: QUICK.model,
+    project: 'default',
+    key: expect.stringMatching(/^key_/),
+    holdMicros: expect.any(Number),
+    currency: expect.any(String),
+  });
+});
+
+it('a held submission is logged when it is stored, and when it is answered', async () => {
+  const held = await t.call('/v1/video/generations?wait=1', {
+    key: CANARY,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(QUICK),
+  });
+  await held.text();
+  const lines = await linesOf(held, 'request.completed');
+  expect(lines.map(({ event }) => event)).toEqual(['task.accepted', 'request.completed']);
 });

@@ -109,6 +109,32 @@ describe('the database', () => {
   });
 });
 
+describe('the secrets of a configuration', () => {
+  it('are the values of secret settings, the passwords of URLs, and what accounts have read', () => {
+    const { secrets } = read(
+      {
+        ONETAKE_DATABASE_URL: 'postgres://user:p%40ss-word@db:5432/onetake',
+        HTTPS_PROXY: 'http://user:proxy-word@proxy:8080',
+        ONETAKE_BOOTSTRAP_KEY: SECRET,
+        OPENAI_API_KEY: 'upstream-secret',
+        OTHER: 'other-secret ',
+      },
+      'accounts: { mine: { provider: google, api_key: { env: OTHER } } }',
+    );
+    expect(new Set(secrets)).toEqual(
+      new Set(['p%40ss-word', 'p@ss-word', 'proxy-word', SECRET, 'upstream-secret', 'other-secret']),
+    );
+  });
+
+  it('are the passwords of a database given by words, and not addresses without any', () => {
+    const { secrets } = read({
+      ONETAKE_DATABASE_URL: "host=db user=onetake password='a-pass' dbname=onetake",
+      HTTP_PROXY: 'http://proxy:8080',
+    });
+    expect(new Set(secrets)).toEqual(new Set(['a-pass']));
+  });
+});
+
 describe('an ONETAKE_ variable that is no setting', () => {
   const repository = fileURLToPath(new URL('../../../..', import.meta.url));
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { createLog } from '../../src/observability/log.ts';
 
 // One run of a part of the gateway, to be killed: `node life.ts WHAT ARGS…`, with settings from the environment.
 
-const log = pino({ level: 'silent' });
+const log = createLog('silent');
 
 /** Each loads only its own parts, because there are many of these processes. */
 const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {

@@ -54,7 +54,10 @@ export function submitRoute(app: App, context: ApiContext, submit: Submission): 
       // As for a query of it, and before the head of a held answer is sent.
       if (task.deletedAt !== undefined)
         throw gone('The task of this Idempotency-Key was deleted; use a new key for a new video.');
-      return wait ? sendHeld(context, reply, task, wait, answerOf(task)) : answerOf(task);
+      if (!wait) return answerOf(task);
+      // How long it was held is logged with its end.
+      request.isLogged = false;
+      return sendHeld(context, reply, task, wait, answerOf(task));
     },
   );
 }
