@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   delivery: 'bench/delivery.ts',
   adoption: 'bench/adoption.ts',
   costs: 'bench/costs.ts',
+  bytes: 'bench/bytes.ts',
 };
 
 const USAGE = `npm run bench -- [--only ${Object.keys(BENCHES).join(',')}] [--write] [-- options of the one bench]`;

@@ -28,6 +28,7 @@ const TASKS = {
   'bench:webhooks': ['bench/webhooks.ts'],
   'bench:lists': ['bench/lists.ts'],
   'bench:start': ['bench/start.ts'],
+  'bench:bytes': ['bench/bytes.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -67,6 +68,8 @@ const USAGES = {
   'bench:lists': '[--rows 1000000] [--against checkout]     lists of tasks by every filter, with many stored',
   'bench:start':
     '[--rounds 5]     start to first answer and memory of the packed gateway, of the sources and of a bare server',
+  'bench:bytes':
+    '[--rounds 5] [--at-once 20] [--against checkout]     sending and collecting videos: CPU and memory',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

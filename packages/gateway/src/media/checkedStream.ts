@@ -12,36 +12,78 @@ export interface ExpectedBytes {
 
 export type Mismatch = 'length' | 'digest';
 
+/** Checks bytes piece by piece. */
+export interface BytesCheck {
+  /** Throws if there are more bytes than expected. */
+  add(piece: Buffer): void;
+  /** Throws unless the bytes are those that were expected. */
+  finish(): void;
+}
+
+/** `matched` is called once all bytes were found to have the expected digest. */
+export function createBytesCheck(
+  { bytes, sha256 }: ExpectedBytes,
+  mismatch: (problem: Mismatch) => Error,
+  matched?: () => void,
+): BytesCheck {
+  const hash = sha256 === undefined ? undefined : createHash('sha256');
+  let seen = 0;
+  return {
+    add(piece) {
+      seen += piece.length;
+      if (bytes !== undefined && seen > bytes) throw mismatch('length');
+      hash?.update(piece);
+    },
+    finish() {
+      if (bytes !== undefined && seen !== bytes) throw mismatch('length');
+      if (!hash) return;
+      if (hash.digest('hex') !== sha256) throw mismatch('digest');
+      matched?.();
+    },
+  };
+}
+
 /**
  * Passes a stream through and checks its length and digest. The last chunk is held back until both match, so a reader of
  * damaged bytes gets an error and never a clean end.
  */
 export function checkedStream(
   source: Readable,
-  { bytes, sha256 }: ExpectedBytes,
+  expected: ExpectedBytes,
   mismatch: (problem: Mismatch) => Error,
 ): Readable {
-  const hash = sha256 === undefined ? undefined : createHash('sha256');
-  let seen = 0;
+  const check = createBytesCheck(expected, mismatch);
   let withheld: Buffer | undefined;
   const checked = new Transform({
     transform(piece: Buffer, _encoding, done) {
-      seen += piece.length;
-      if (bytes !== undefined && seen > bytes) return done(mismatch('length'));
-      hash?.update(piece);
-      const ready = withheld;
-      withheld = piece;
-      done(null, ready);
+      settle(done, () => {
+        check.add(piece);
+        const ready = withheld;
+        withheld = piece;
+        return ready;
+      });
     },
     flush(done) {
-      if (bytes !== undefined && seen !== bytes) return done(mismatch('length'));
-      if (hash && hash.digest('hex') !== sha256) return done(mismatch('digest'));
-      done(null, withheld);
+      settle(done, () => {
+        check.finish();
+        return withheld;
+      });
     },
   });
   // An error in either stream destroys the other. The reader sees it on the stream that it was given.
   pipeline(source, checked, () => undefined);
   return unreadStream(checked);
+}
+
+function settle(done: (error: Error | null, piece?: Buffer) => void, make: () => Buffer | undefined): void {
+  let piece: Buffer | undefined;
+  try {
+    piece = make();
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  done(null, piece);
 }
 
 /** Reads a stream to its end and returns its length and hex SHA-256. */

@@ -3,7 +3,9 @@ import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
+import { type Moment, type MonotonicClock, msBetween, systemClock } from '../time/clock.ts';
 import { checkedStream, type Mismatch, measureStream } from './checkedStream.ts';
+import { FileBytes } from './files/fileBytes.ts';
 import { MissingObject } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
 
@@ -33,7 +35,8 @@ export interface VerifiedMedia<Row extends StoredObject> {
   stat(row: Row): Promise<MediaStat>;
   /**
    * Reads all bytes, or `start` to `end`, both inclusive. A stream of all bytes fails before its last chunk if the digest
-   * differs. A range is only checked for its length; it starts one verification of the whole object in the background.
+   * differs; a local file that had it within the last hour and was not changed since is not hashed again. A range is only checked for
+   * its length; it starts one verification of the whole object in the background.
    */
   read(row: Row, range?: { start: number; end: number }): Promise<Readable>;
   /** Reads the whole object. Resolves with undefined if it is intact. Throws if the storage cannot be read. */
@@ -47,6 +50,7 @@ interface VerifiedMediaParts<Row> {
   /** Called for an object that was still damaged when it was read again. */
   readonly damaged: (row: Row, damage: Damage) => void;
   readonly log: Pick<Log, 'warn'>;
+  readonly clock?: MonotonicClock;
 }
 
 /** Concurrent reads in the background, and the length of their queue. A skipped object is verified after a later request. */
@@ -54,17 +58,38 @@ const VERIFIED_AT_A_TIME = 2;
 const MAX_WAITING = 100;
 /** The size of the cache of verified objects. */
 const REMEMBERED = 20_000;
+/** How long the digest of an unchanged file counts as checked: a disk loses bytes without a trace, though seldom. Milliseconds. */
+const TRUSTED_MS = 3_600_000;
 
 export function createVerifiedMedia<Row extends StoredObject>({
   storage,
   damaged,
   log,
+  clock = systemClock,
 }: VerifiedMediaParts<Row>): VerifiedMedia<Row> {
   /** By key: the modification time of the object that was verified. */
   const verified = new LRUCache<string, number>({ max: REMEMBERED });
+  /** By key: the version of the file that had the right digest, and when. */
+  const trusted = new LRUCache<string, { readonly version: string; readonly at: Moment }>({
+    max: REMEMBERED,
+  });
   const underWay = new Set<string>();
   const limit = pLimit(VERIFIED_AT_A_TIME);
   const stopping = new AbortController();
+
+  function isTrusted({ storageKey }: Row, source: Readable): boolean {
+    const known = source instanceof FileBytes ? trusted.get(storageKey) : undefined;
+    return (
+      known !== undefined &&
+      known.version === (source as FileBytes).version &&
+      msBetween(known.at, clock.monotonic()) < TRUSTED_MS
+    );
+  }
+
+  function trust({ storageKey }: Row, source: Readable): void {
+    if (source instanceof FileBytes && source.version !== undefined)
+      trusted.set(storageKey, { version: source.version, at: clock.monotonic() });
+  }
 
   async function verify(row: Row): Promise<Damage | undefined> {
     const stat = await storage.stat(row.storageKey);
@@ -82,6 +107,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
     );
     if (sha256 === row.sha256) {
       verified.set(row.storageKey, stat.modifiedAt);
+      trust(row, source);
       return undefined;
     }
     // A truncated response does not mean that the stored object is damaged.
@@ -112,6 +138,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
   /** Reads a damaged object a second time, because a storage may return wrong bytes once. */
   function suspect(row: Row, problem: Damage['problem']): OnetakeError {
     verified.delete(row.storageKey);
+    trusted.delete(row.storageKey);
     verifyInBackground(row);
     return notWhole(row, problem);
   }
@@ -138,12 +165,17 @@ export function createVerifiedMedia<Row extends StoredObject>({
       } catch (error) {
         throw error instanceof MissingObject ? suspect(row, 'missing') : error;
       }
-      if (!isWhole && row.sha256 !== undefined && !verified.has(row.storageKey)) verifyInBackground(row);
+      const isKnown = isTrusted(row, source);
+      if (!isWhole && row.sha256 !== undefined && !isKnown && !verified.has(row.storageKey))
+        verifyInBackground(row);
       const expected = {
         bytes: range ? range.end - range.start + 1 : row.bytes,
-        sha256: isWhole ? row.sha256 : undefined,
+        sha256: isWhole && !isKnown ? row.sha256 : undefined,
       };
-      return checkedStream(source, expected, (problem) => suspect(row, problem));
+      const mismatch = (problem: Mismatch) => suspect(row, problem);
+      if (!(source instanceof FileBytes)) return checkedStream(source, expected, mismatch);
+      source.expect(expected, mismatch, () => trust(row, source));
+      return source;
     },
 
     close: () => stopping.abort(),

@@ -1,15 +1,38 @@
-import type { Readable } from 'node:stream';
+/**
+ * Bytes encoded at a time: a multiple of three, whose string V8 keeps among its short-lived objects. A longer one is a block of memory of its
+ * own, and takes ten times as long.
+ */
+const STEP = 48 * 1024;
+const OUT_BYTES = 256 * 1024;
 
-/** Encodes a byte stream as base64. Each piece encodes whole groups of three bytes, so that the pieces can be concatenated. */
-export async function* base64Of(stream: Readable): AsyncGenerator<string> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    const bytes: Buffer = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-    const whole = bytes.length - (bytes.length % 3);
-    yield bytes.toString('base64', 0, whole);
-    rest = bytes.subarray(whole);
+/** Encodes bytes as base64. A piece is overwritten once the next one is asked for. */
+export async function* base64Of(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  const out = Buffer.allocUnsafeSlow(OUT_BYTES);
+  /** Up to two bytes of a group of three that is not complete yet. */
+  const rest = Buffer.allocUnsafe(3);
+  let kept = 0;
+  let filled = 0;
+  function* encode(bytes: Buffer, from: number, to: number): Generator<Buffer, void, void> {
+    if (filled + base64Length(to - from) > out.length) {
+      yield out.subarray(0, filled);
+      filled = 0;
+    }
+    filled += out.write(bytes.toString('base64', from, to), filled, 'latin1');
   }
-  if (rest.length > 0) yield rest.toString('base64');
+  for await (const bytes of pieces) {
+    let at = 0;
+    if (kept > 0) {
+      at = bytes.copy(rest, kept);
+      kept += at;
+      if (kept < 3) continue;
+      yield* encode(rest, 0, 3);
+    }
+    const end = bytes.length - ((bytes.length - at) % 3);
+    for (; at < end; at += STEP) yield* encode(bytes, at, Math.min(at + STEP, end));
+    kept = bytes.copy(rest, 0, end);
+  }
+  if (kept > 0) yield* encode(rest, 0, kept);
+  if (filled > 0) yield out.subarray(0, filled);
 }
 
 /** Length of the base64 encoding of `bytes` bytes. */

@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { piecesOf } from '../../media/pieces.ts';
 import type { VerifiedMedia } from '../../media/verified.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { ErrorAnswer } from '../schemas.ts';
+import { startBody } from './blockBody.ts';
 import { checkConditions, chosenRange } from './conditions.ts';
 
 /** Answers to conditional and range requests, for the OpenAPI document. */
@@ -47,6 +49,12 @@ export async function serveBytes(
     );
   }
   const lastModified = new Date(stat.modifiedAt).toUTCString();
+  const { start, end } = range ?? { start: 0, end: stat.bytes - 1 };
+  // Before any header is set: damage that is found at once is answered as an error.
+  const body =
+    verdict === 'proceed' && method !== 'HEAD'
+      ? await startBody(piecesOf(await media.read(row, { start, end })))
+      : undefined;
   reply.headers({ etag, 'last-modified': lastModified, 'cache-control': CACHE_CONTROL });
   if (verdict === 'not_modified') return reply.code(304).send();
 
@@ -56,11 +64,9 @@ export async function serveBytes(
     'content-type': row.contentType,
     'x-content-type-options': 'nosniff',
   });
-  const { start, end } = range ?? { start: 0, end: stat.bytes - 1 };
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${stat.bytes}`);
   reply.header('content-length', end - start + 1);
-  if (method === 'HEAD') return reply.send();
-  return reply.send(await media.read(row, { start, end }));
+  return reply.send(body);
 }
 
 /** The bytes behind a URL never change. Limited to an hour, because they are deleted eventually. */

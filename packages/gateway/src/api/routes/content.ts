@@ -1,6 +1,6 @@
-import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { piecesOf } from '../../media/pieces.ts';
 import { logOf } from '../../observability/requestLog.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
@@ -8,6 +8,7 @@ import { statusOf, type Task } from '../../tasks/task.ts';
 import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
 import { prefers, varyByAccept } from '../http/accept.ts';
 import { base64Length, base64Of } from '../http/base64.ts';
+import { startBody } from '../http/blockBody.ts';
 import { CACHE_CONTROL, CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
 import { checkConditions } from '../http/conditions.ts';
 import { hangUpSignal } from '../http/hangUp.ts';
@@ -146,21 +147,27 @@ async function sendJson(
 
   // The answer holds the video twice, so it is read twice.
   const pieces = async function* () {
-    yield head;
-    yield* base64Of(await media.read(row));
+    // Opened before the head is sent, so that what is wrong with it can still become the answer.
+    const bytes = await media.read(row);
+    try {
+      yield head;
+      yield* base64Of(piecesOf(bytes));
+    } finally {
+      bytes.destroy();
+    }
     yield middle;
-    yield* base64Of(await media.read(row));
+    yield* base64Of(piecesOf(await media.read(row)));
     yield tail;
   };
-  const out = new PassThrough();
-  pipeline(Readable.from(pieces()), out, (error) => {
-    if (error)
-      logOf(request).warn(
-        { event: 'request.download_aborted', err: error, task: task.id },
-        'the download of a video was aborted',
-      );
+  const body = await startBody(pieces());
+  body.once('close', () => {
+    if (body.readableEnded) return;
+    logOf(request).warn(
+      { event: 'request.download_aborted', err: body.errored, task: task.id },
+      'the download of a video was aborted',
+    );
   });
-  return reply.send(out);
+  return reply.send(body);
 }
 
 /** The stored file of a finished task. Throws a 409 before the task has succeeded and a 410 after its file was deleted. */

@@ -1,25 +1,35 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { Readable } from 'node:stream';
 import { unreadStream } from '../../net/unreadStream.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import type { DiskSpace } from '../diskSpace.ts';
 import { MissingObject, requireMediaKey } from '../key.ts';
 import type { MediaStat, MediaStorage } from '../media.ts';
+import { createBlockBuffers } from './blockBuffers.ts';
 import { explained, isMissing, makeFolder, syncFolder } from './disk.ts';
+import { FileBytes } from './fileBytes.ts';
 import { listFiles, removeOldFiles } from './list.ts';
 import { openFileWrite, removeStaged, stagedFileOf } from './write.ts';
 
 /** The bytes that `check` writes: enough to fail on a full disk. */
 const PROBE = Buffer.alloc(4096, 1);
 
+interface FileStorageOptions {
+  readonly root: string;
+  readonly space?: DiskSpace | undefined;
+  /** The clock of the machine that keeps the times of files. */
+  readonly clock?: Clock;
+}
+
 /**
  * Stores media as files: `<root>/video/<id>.mp4`, and `….mp4.part` beside it during a write. A full disk or missing
  * permissions become a 503 that says what the operator must do.
  */
-export function createFileStorage(options: { root: string; space?: DiskSpace | undefined }): MediaStorage {
+export function createFileStorage({ clock = systemClock, ...options }: FileStorageOptions): MediaStorage {
   const root = resolve(options.root);
   const busy = new Set<string>();
+  const buffers = createBlockBuffers();
 
   function pathOf(key: string): string {
     requireMediaKey(key);
@@ -50,13 +60,17 @@ export function createFileStorage(options: { root: string; space?: DiskSpace | u
 
     async read(key, range) {
       const path = pathOf(key);
-      const file = await explained(() => openObject(key, path));
-      // An empty object has only an empty range, and `createReadStream` cannot express that.
-      if (range && range.end < range.start) {
-        await file.close();
-        return Readable.from([]);
-      }
-      return unreadStream(file.createReadStream(range ?? {}));
+      return explained(async () => {
+        const file = await openObject(key, path);
+        try {
+          const { size, version } = await factsOf(file, clock);
+          const { start, end } = range ?? { start: 0, end: size - 1 };
+          return unreadStream(new FileBytes({ file, start, end: end + 1, buffers, version }));
+        } catch (error) {
+          await file.close();
+          throw error;
+        }
+      });
     },
 
     async remove(key) {
@@ -115,6 +129,19 @@ async function openObject(key: string, path: string) {
   } catch (error) {
     throw isMissing(error) ? new MissingObject(key) : error;
   }
+}
+
+/** A file that was changed this recently may be changed again without another time. Milliseconds. */
+const SETTLED_MS = 1000;
+
+/** The length of an open file, and what tells its present bytes from any later ones. */
+async function factsOf(file: FileHandle, clock: Clock) {
+  const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = await file.stat({ bigint: true });
+  const isSettled = clock.now() - Number(ctimeMs) >= SETTLED_MS;
+  return {
+    size: Number(size),
+    version: isSettled ? [dev, ino, size, mtimeNs, ctimeNs].join(' ') : undefined,
+  };
 }
 
 /** Syncs the bytes, then renames the file and syncs its folder. */
