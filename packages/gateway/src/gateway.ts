@@ -247,7 +247,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   const render = createAnnouncement({ ...view, clock, task: store.task });
   const { webhooks, sender } = openWebhooks(config, { ...parts, log, fetch: guardedFetch, render }, opened);
   let server: App | undefined;
-  let unused: ReadonlySet<Socket> = new Set();
+  let unused: () => Iterable<Socket> = () => [];
   const draining = createDraining();
   opened.defer(async () => {
     const patienceMs = config.drainTimeoutSeconds * 1000;

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { statusOf, type Task } from '../tasks/task.ts';
 import type { ApiContext } from './context.ts';
+import { textOf } from './views/snapshots.ts';
 import { type Wait, watchStatus } from './waiting.ts';
 
 /** How often white space is sent before the body, so that proxies do not close an idle connection. Milliseconds. */
@@ -47,14 +48,15 @@ async function awaited(
   reply: FastifyReply,
   taskId: string,
   { isOver, seconds }: Wait,
-): Promise<Buffer | undefined> {
+): Promise<string | undefined> {
   const watch = watchStatus(context, taskId);
   try {
     const now = await context.snapshots.read(taskId);
-    if (now && isOver(statusOf(now.task), 'queued')) return now.body;
+    if (now && isOver(statusOf(now.task), 'queued')) return textOf(now);
     await watch.until((status) => isOver(status, 'queued'), seconds, reply);
   } finally {
     watch.stop();
   }
-  return (await context.snapshots.read(taskId))?.body;
+  const read = await context.snapshots.read(taskId);
+  return read && textOf(read);
 }

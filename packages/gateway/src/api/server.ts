@@ -1,8 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import fastify, { type FastifyBaseLogger, type FastifyReply, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { answered, createRequestLog, logOf, pathOf } from '../observability/requestLog.ts';
+import {
+  createRequestLog,
+  levelOf,
+  logCompleted,
+  logOf,
+  pathOf,
+  requestIdOf,
+} from '../observability/requestLog.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
@@ -23,6 +29,7 @@ import { linkRoutes } from './routes/links.ts';
 import { mcpRoute } from './routes/mcp.ts';
 import { modelRoutes } from './routes/models.ts';
 import { queryRoute } from './routes/query.ts';
+import { answerAheadOfRouter, createQuickQuery } from './routes/quickQuery.ts';
 import { submitRoute } from './routes/submit.ts';
 import { taskEventsRoute } from './routes/taskEvents.ts';
 import { taskRoutes } from './routes/tasks.ts';
@@ -90,6 +97,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   homeRoute(app, context);
   await app.after();
   otherMethods();
+  answerAheadOfRouter(app.server, createQuickQuery(context));
   return app;
 }
 
@@ -102,10 +110,7 @@ const createApp = ({ draining, logger, settings }: ApiContext): App =>
     // Routes that accept images set a larger limit.
     bodyLimit: PLAIN_BYTES,
     requestTimeout: REQUEST_MS,
-    genReqId: (request) => {
-      const given = request.headers['x-request-id'];
-      return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
-    },
+    genReqId: requestIdOf,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Node would answer a missing Host header and upgrades without our error object, so the hooks answer them. Upgrades are never
     // accepted.
@@ -140,7 +145,7 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
     if (request.method === 'OPTIONS') return done();
     // The router decodes `/%761/` to `/v1/`, so its route counts as well. The raw path is checked first because it is cheaper.
     if (!isOfTheApi(request.url) && !isOfTheApi(request.routeOptions.url ?? '')) return done();
-    request.apiKey = keyring.known(request.headers.authorization);
+    request.apiKey = keyring.known(request.headers.authorization, request.socket);
     if (request.apiKey) return done();
     keyring.authenticate(request.headers.authorization).then((key) => {
       request.apiKey = key;
@@ -158,13 +163,9 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
   });
   app.addHook('onResponse', (request, reply, done) => {
     done();
-    // Clients poll thousands of times, so successful reads are logged at `debug` only.
-    const level = reply.statusCode >= 400 || request.method !== 'GET' ? 'info' : 'debug';
+    const level = levelOf(request.method, reply.statusCode);
     if (!logger.isLevelEnabled(level) || (request.isLogged && reply.statusCode === 200)) return;
-    logOf(request)[level](
-      { event: 'request.completed', ...answered(request, reply), key: request.apiKey?.id },
-      'request',
-    );
+    logCompleted(logOf(request), level, request, reply, request.apiKey?.id);
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { App } from './context.ts';
 import type { Draining } from './draining.ts';
@@ -6,7 +6,7 @@ import type { Draining } from './draining.ts';
 export interface Closing {
   readonly app: App;
   /** From `trackUnused`. */
-  readonly unused: ReadonlySet<Socket>;
+  readonly unused: () => Iterable<Socket>;
   readonly draining: Draining;
   /** How long everything goes on as before, milliseconds. It should be long enough for the load balancer to notice. */
   readonly delayMs: number;
@@ -51,7 +51,7 @@ export async function shutDown(closing: Closing): Promise<void> {
   const closeIdle = () => {
     app.server.closeIdleConnections();
     const isLate = performance.now() - began > HALF_SENT_MS;
-    for (const socket of unused) if (isLate || socket.bytesRead === 0) socket.destroy();
+    for (const socket of unused()) if (isLate || socket.bytesRead === 0) socket.destroy();
   };
   closeIdle();
   const sweep = setInterval(closeIdle, SWEEP_MS);
@@ -65,29 +65,22 @@ export async function shutDown(closing: Closing): Promise<void> {
   await drained;
 }
 
+/** Node stores the answer in progress of a connection in this property, and reads it for the same purpose. */
+export type AnsweringSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
+
 /**
- * The connections of a server, from now on, without a request that the server has. Browsers and connection pools open some ahead, and
+ * Returns a function that lists the connections that a server accepted from now on and that have no request in progress. Browsers and connection pools open some ahead, and
  * `closeIdleConnections` of Node takes them for busy, as it does those with half a request: each would hold up a stop for as long as a
  * request may take.
  */
-export function trackUnused(server: HttpServer): ReadonlySet<Socket> {
-  const unused = new Set<Socket>();
+export function trackUnused(server: HttpServer): () => Iterable<Socket> {
+  const connections = new Set<AnsweringSocket>();
   server.on('connection', (socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
   });
-  /** By connection: a client may send requests without waiting for the answers. */
-  const open = new WeakMap<Socket, number>();
-  server.on('request', ({ socket }, response) => {
-    unused.delete(socket);
-    open.set(socket, (open.get(socket) ?? 0) + 1);
-    response.once('close', () => {
-      const left = (open.get(socket) ?? 1) - 1;
-      open.set(socket, left);
-      if (left === 0 && !socket.destroyed) unused.add(socket);
-    });
-  });
-  return unused;
+  // Asked of Node at the stop, because counting the requests of each connection would take time of every query.
+  return () => [...connections].filter(({ _httpMessage }) => !_httpMessage);
 }
 
 /**

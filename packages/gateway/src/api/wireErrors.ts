@@ -6,9 +6,7 @@ import type { FastifyServerOptions } from 'fastify';
 import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { errorBody } from './errors.ts';
-
-/** Node stores the answer in progress of a connection in this property, and reads it for the same purpose. */
-type AnsweringSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
+import type { AnsweringSocket } from './shutdown.ts';
 
 type WireError = Parameters<NonNullable<FastifyServerOptions['clientErrorHandler']>>[0];
 

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from './log.ts';
 
@@ -41,7 +43,10 @@ export const logOf = (request: FastifyRequest): Log => request.log;
 export const pathOf = (url: string): string => url.split('?', 1)[0] ?? url;
 
 /** What the line of a request says of it and its answer. */
-export const answered = (request: FastifyRequest, reply: FastifyReply) => ({
+export const answered = (
+  request: Pick<FastifyRequest, 'method' | 'url'>,
+  reply: Pick<FastifyReply, 'statusCode' | 'elapsedTime'>,
+) => ({
   method: request.method,
   path: pathOf(request.url),
   status: reply.statusCode,
@@ -53,3 +58,22 @@ export function createRequestLog(parent: FastifyBaseLogger, bindings: object): F
   const log: RequestLog = Object.create(PROTOTYPE);
   return Object.assign(log, { parent, bindings });
 }
+
+/** The id of a request: that of the caller, if it can be one. */
+export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+/** The level of the line of a request. Clients poll thousands of times, so successful reads are logged at `debug` only. */
+export const levelOf = (method: string, status: number): 'info' | 'debug' =>
+  status >= 400 || method !== 'GET' ? 'info' : 'debug';
+
+/** Writes the line of a request that was answered, with the id of its API key. */
+export const logCompleted = (
+  log: Log,
+  level: 'info' | 'debug',
+  request: Parameters<typeof answered>[0],
+  reply: Parameters<typeof answered>[1],
+  key: string | undefined,
+): void => log[level]({ event: 'request.completed', ...answered(request, reply), key }, 'request');

@@ -153,16 +153,46 @@ describe('a key stops working', () => {
     const { key, row } = await keys.create({ name: 'app' }, 'test');
     const header = `Bearer ${key}`;
     await knock(key);
-    expect(keyring.known(header)?.id).toBe(row.id);
+    expect(keyring.known(header, {})?.id).toBe(row.id);
     held = false;
-    expect(keyring.known(header)).toBeUndefined();
+    expect(keyring.known(header, {})).toBeUndefined();
     await keys.revoke(row.id, 'another node');
     expect(await knock(key)).toMatch(/revoked/);
     // What is read in the meantime serves one request; it may be outdated when changes are reported again.
     const other = (await keys.create({ name: 'other' }, 'test')).key;
     await knock(other);
     held = true;
-    expect(keyring.known(`Bearer ${other}`)).toBeUndefined();
+    expect(keyring.known(`Bearer ${other}`, {})).toBeUndefined();
+  });
+
+  it('also for a connection whose key was known before, which is not hashed again', async () => {
+    let held = true;
+    const { keys, keyring, knock, pass } = await world(undefined, () => held);
+    const connection = {};
+    const { key, row } = await keys.create({ name: 'app' }, 'test');
+    const guest = await keys.create({ name: 'guest', expiresAt: START_OF_TIME + 1000 }, 'test');
+    const ask = (one: string) => keyring.known(`Bearer ${one}`, connection)?.id;
+    expect(ask(key)).toBeUndefined();
+    await knock(key);
+    await knock(guest.key);
+    expect([ask(key), ask(key), ask(guest.key), ask(guest.key), ask(key)]).toEqual(
+      [row, row, guest.row, guest.row, row].map(({ id }) => id),
+    );
+    expect([ask(`${key}x`), keyring.known(undefined, connection), ask(key)]).toEqual([
+      undefined,
+      undefined,
+      row.id,
+    ]);
+    held = false;
+    expect(ask(key)).toBeUndefined();
+    held = true;
+    expect(ask(guest.key)).toBe(guest.row.id);
+    pass(1000);
+    expect([ask(guest.key), ask(guest.key)]).toEqual([undefined, undefined]);
+    expect(ask(key)).toBe(row.id);
+    await keys.revoke(row.id, 'test', { force: true });
+    keyring.forget();
+    expect(ask(key)).toBeUndefined();
   });
 
   it('but never the last one with admin scope, unless it is forced', async () => {

@@ -91,6 +91,8 @@ const isSameWeakly: Comparison = (a, b) => a.replace(/^W\//, '') === b.replace(/
 
 /** Whether a list of entity tags contains this one, or is `*`. Tags may contain commas. */
 function matches(header: string, etag: string, isSame: Comparison): boolean {
+  // What most clients send.
+  if (header === etag) return isSame(etag, etag);
   if (header.trim() === '*') return true;
   return (header.match(/(?:W\/)?"[^"]*"/g) ?? []).some((tag) => isSame(tag, etag));
 }

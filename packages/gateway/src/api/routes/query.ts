@@ -5,10 +5,9 @@ import { isTaskId } from '../../tasks/ids.ts';
 import { statusOf } from '../../tasks/task.ts';
 import { type ApiContext, type App, keyOf } from '../context.ts';
 import { gone } from '../http/bytes.ts';
-import { checkConditions } from '../http/conditions.ts';
+import { checkConditions, type Verdict } from '../http/conditions.ts';
 import { QUERY_SAMPLES } from '../openapi/examples.ts';
 import { ErrorAnswer, TASK_ERRORS, TaskAnswer } from '../schemas.ts';
-import { sendSerialised } from '../views/serialised.ts';
 import type { Snapshot } from '../views/snapshots.ts';
 import { type Wait, WaitQuery, waitOf, watchStatus } from '../waiting.ts';
 
@@ -73,12 +72,23 @@ export function queryRoute(app: App, context: ApiContext): void {
 }
 
 function answer(request: FastifyRequest, reply: FastifyReply, snapshot: Snapshot): FastifyReply {
-  reply.header('etag', snapshot.etag);
-  if (snapshot.retryAfter !== undefined) reply.header('retry-after', snapshot.retryAfter);
-  if (checkConditions(request.headers, request.method, snapshot) === 'not_modified') {
-    return reply.code(304).header('cache-control', 'no-store').send();
-  }
-  return sendSerialised(reply, snapshot.body);
+  const verdict = checkConditions(request.headers, request.method, snapshot);
+  const fields: string[] = [];
+  addFields(fields, snapshot, verdict);
+  for (let at = 0; at < fields.length; at += 2) reply.header(fields[at] ?? '', fields[at + 1]);
+  return verdict === 'not_modified'
+    ? reply.code(304).send()
+    : reply.send(Buffer.from(snapshot.body, 'latin1'));
+}
+
+/** Adds the header fields of an answer, names and values in turn. */
+export function addFields(fields: string[], { etag, retryAfter, body }: Snapshot, verdict: Verdict): void {
+  fields.push('etag', etag);
+  if (retryAfter !== undefined) fields.push('retry-after', retryAfter);
+  if (verdict === 'proceed')
+    fields.push('content-type', 'application/json; charset=utf-8', 'content-length', String(body.length));
+  // HTTP caches must not store answers about tasks.
+  fields.push('cache-control', 'no-store');
 }
 
 /** Whether the client already has an answer (`If-None-Match`) and this one is different. */

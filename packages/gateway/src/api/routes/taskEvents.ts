@@ -5,6 +5,7 @@ import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
 import { ErrorAnswer, TASK_ERRORS } from '../schemas.ts';
 import { type EventStream, sendEvents } from '../streams.ts';
 import { serverSent } from '../views/event.ts';
+import { textOf } from '../views/snapshots.ts';
 
 /** `GET …/{task_id}/events`: a server-sent event for each change, and for progress, until the task is finished. */
 export function taskEventsRoute(app: App, context: ApiContext): void {
@@ -59,10 +60,11 @@ export function taskEventsRoute(app: App, context: ApiContext): void {
       sent = sent
         .then(async () => {
           if (stream.isClosed) return;
-          const { body, etag } = await snapshots.of(current);
+          const snapshot = await snapshots.of(current);
+          const { etag } = snapshot;
           if (etag === last) return;
           last = etag;
-          stream.push(serverSent('task', etag, body.toString()));
+          stream.push(serverSent('task', etag, textOf(snapshot)));
           if (isTerminal(current.phase)) stream.end();
         })
         .catch(fail);

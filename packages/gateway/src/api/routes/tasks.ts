@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { requireScope } from '../../auth/keyring.ts';
 import { invalidRequest } from '../../tasks/errors.ts';
@@ -13,7 +14,7 @@ import {
   TaskAnswer,
   TaskList,
 } from '../schemas.ts';
-import { sendSerialised } from '../views/serialised.ts';
+import { textOf } from '../views/snapshots.ts';
 
 const TaskParams = z.object({ task_id: z.string() });
 
@@ -56,7 +57,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
       const last = page.at(-1);
       const head = { object: 'list', has_more: tasks.length > limit };
       const cursor = tasks.length > limit && last ? { next_cursor: last.id } : {};
-      const views = await Promise.all(page.map(async (task) => (await snapshots.of(task)).body.toString()));
+      const views = await Promise.all(page.map(async (task) => textOf(await snapshots.of(task))));
       return sendSerialised(
         reply,
         `${JSON.stringify({ ...head, ...cursor }).slice(0, -1)},"data":[${views.join(',')}]}`,
@@ -89,7 +90,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
       const cancelled = await engine.cancel(task);
       return sendSerialised(
         reply.code(cancelled.phase === 'failed' ? 200 : 202),
-        (await snapshots.of(cancelled)).body,
+        textOf(await snapshots.of(cancelled)),
       );
     },
   );
@@ -131,3 +132,10 @@ function filtersOf({ limit: _, after, status, model, ...others }: z.output<typeo
     ...(model ? { model } : {}),
   };
 }
+
+/** Sends JSON that is already serialised. HTTP caches must not store answers about tasks. */
+const sendSerialised = (reply: FastifyReply, body: string): FastifyReply =>
+  reply
+    .header('content-type', 'application/json; charset=utf-8')
+    .header('cache-control', 'no-store')
+    .send(body);
