@@ -65,6 +65,9 @@ const SETTINGS: EngineParts['settings'] = {
   downloadConcurrency: 64,
   retentionMs: 86_400_000,
   eventRetentionMs: 86_400_000,
+  taskRetentionMs: 0,
+  ledgerRetentionMs: 0,
+  deliveryRetentionMs: 0,
   scrubIntervalMs: 0,
   downloadPatienceMs: 86_400_000,
 };

@@ -505,6 +505,9 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
       scrubIntervalMs: config.scrubSeconds * 1000,
       retentionMs: config.retentionHours * HOUR_MS,
       eventRetentionMs: config.eventRetentionHours * HOUR_MS,
+      taskRetentionMs: config.taskRetentionDays * 24 * HOUR_MS,
+      ledgerRetentionMs: config.ledgerRetentionDays * 24 * HOUR_MS,
+      deliveryRetentionMs: (config.deliveryRetentionHours ?? 0) * HOUR_MS,
       downloadPatienceMs: DOWNLOAD_PATIENCE_MS,
     },
   });

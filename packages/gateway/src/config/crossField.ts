@@ -26,6 +26,7 @@ export function problemsTogether(config: Known): string[] {
     ...(config.databaseSessionUrl !== undefined && config.databaseUrl === undefined
       ? ['ONETAKE_DATABASE_SESSION_URL: needs ONETAKE_DATABASE_URL.']
       : []),
+    ...retentionProblems(config),
     ...hostProblems(config),
     ...catalogueProblems(
       config.models,
@@ -57,6 +58,33 @@ function mediaProblems(config: Known): string[] {
     problems.push(...meant.map((name) => `${SETTINGS[name].env}: needs ONETAKE_S3_BUCKET.`));
   }
   return problems;
+}
+
+/** Of a setting that would have no effect before another one. */
+function retentionProblems(config: Known): string[] {
+  const { taskRetentionDays: taskDays = 0, ledgerRetentionDays: ledgerDays = 0 } = config;
+  const { retentionHours = 0, eventRetentionHours = 0, deliveryRetentionHours = 0 } = config;
+  const shorter = (['retentionHours', 'eventRetentionHours'] as const).filter(
+    (name) => taskDays > 0 && taskDays * 24 < (config[name] ?? 0),
+  );
+  const leastDays = Math.ceil(Math.max(retentionHours, eventRetentionHours) / 24);
+  return [
+    ...(shorter.length > 0
+      ? [
+          `ONETAKE_TASK_RETENTION_DAYS: a task stays as long as its video and its events; set it to ${leastDays} or more, or lower ${shorter.map((name) => SETTINGS[name].env).join(' and ')}.`,
+        ]
+      : []),
+    ...(taskDays > 0 && ledgerDays > taskDays
+      ? [
+          `ONETAKE_LEDGER_RETENTION_DAYS: ledger rows end with their task; set it to ${taskDays} or less, or raise ONETAKE_TASK_RETENTION_DAYS.`,
+        ]
+      : []),
+    ...(deliveryRetentionHours > eventRetentionHours
+      ? [
+          `ONETAKE_DELIVERY_RETENTION_HOURS: deliveries end with their event; set it to ${eventRetentionHours} or less, or raise ONETAKE_EVENT_RETENTION_HOURS.`,
+        ]
+      : []),
+  ];
 }
 
 function hostProblems({ allowPrivateHosts = [] }: Known): string[] {

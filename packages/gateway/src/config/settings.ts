@@ -31,6 +31,12 @@ const whole = (min: number, max: number) =>
     .transform(Number)
     .pipe(z.number().min(min).max(max));
 
+/** Days that something of a task is kept after its end; 0: no end. An upstream may deliver up to two days late, and a key of idempotency lasts one. */
+const daysKept = whole(0, 36_500).refine(
+  (days) => days !== 1,
+  'must be 0, for ever, or at least 2 days: an upstream may end a job up to two days after its task has failed',
+);
+
 /** An IP address or a host name. A name whose last part is a number is an IPv4 address for every resolver, as for `URL`. */
 const listenHost = z
   .string()
@@ -287,6 +293,26 @@ export const SETTINGS = {
     default: '168',
     description:
       'How many hours an event is kept, so that a client that was away can catch up; see [waiting.md](waiting.md).',
+  }),
+  taskRetentionDays: setting({
+    env: 'ONETAKE_TASK_RETENTION_DAYS',
+    schema: daysKept,
+    default: '0',
+    description:
+      'How many days a task is kept after its end; `0`: for ever. Then all of it is removed, and it is answered like an unknown one (404); only sums of its money remain. See [storage.md](storage.md#what-ends-and-when).',
+  }),
+  ledgerRetentionDays: setting({
+    env: 'ONETAKE_LEDGER_RETENTION_DAYS',
+    schema: daysKept,
+    default: '0',
+    description:
+      'How many days after the end of a task the ledger has rows of its own for it. Then they become a part of the sums of their day, by project, key, model, account and currency; no sum changes. `0`: as long as the task.',
+  }),
+  deliveryRetentionHours: setting({
+    env: 'ONETAKE_DELIVERY_RETENTION_HOURS',
+    schema: whole(1, 8760),
+    description:
+      'How many hours a webhook delivery that has ended is listed, and can be sent again. Default: as long as its event.',
   }),
   eventStreams: setting({
     env: 'ONETAKE_EVENT_STREAMS',

@@ -34,6 +34,12 @@ export interface EngineSettings {
   readonly retentionMs: number;
   /** How long events of tasks are kept. */
   readonly eventRetentionMs: number;
+  /** How long tasks are kept after their end; 0: for ever. */
+  readonly taskRetentionMs: number;
+  /** How long the ledger has rows of its own for a task that has ended; 0: as long as the task. */
+  readonly ledgerRetentionMs: number;
+  /** How long webhook deliveries are kept; 0: as long as their event. */
+  readonly deliveryRetentionMs: number;
   /** Interval between two stored files whose digest is verified; 0 disables the verification. */
   readonly scrubIntervalMs: number;
   /** How long fetching a result is retried before the result counts as lost. */

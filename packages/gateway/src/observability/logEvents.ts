@@ -81,6 +81,8 @@ export const LOG_EVENTS = {
   'retention.orphan_removed': 'An object that no row refers to was removed.',
   'retention.remove_failed': 'An object that is due cannot be removed; the sweep tries again.',
   'retention.removed': 'What is past its time was removed.',
+  'retention.row_failed':
+    'The rows of a task that ended long ago cannot be removed; the sweep tries again in an hour.',
   'retention.sweep_failed': 'A sweep failed; it is tried again.',
   'store.connection_lost': 'A connection to the database was lost.',
   'store.history_unchecked': 'Cannot compare the database with what it had confirmed; retrying.',

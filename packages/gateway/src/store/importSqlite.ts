@@ -14,6 +14,7 @@ export const IMPORTED_TABLES = {
   tasks: '',
   attempts: '',
   ledger: '',
+  ledger_summaries: '',
   media: '',
   idempotency: '',
   audit: '',
@@ -34,6 +35,7 @@ const OWN = [
   'tasks',
   'attempts',
   'ledger',
+  'ledger_summaries',
   'media',
   'idempotency',
   'events',
@@ -179,10 +181,10 @@ async function verify(
     OWN.map((table) => `(select count(*) from ${table}) + ${more(table)} as ${table}`);
   const sums = ['hold', 'capture', 'release'].map(
     (kind) =>
-      `(select cast(coalesce(sum(amount_micros), 0) as text) from ledger where kind = '${kind}') as ${kind}`,
+      `(select cast(coalesce(sum(amount_micros), 0) as text) from ledger_entries where kind = '${kind}') as ${kind}`,
   );
   // A ledger row that was set aside may have an amount that is not a number.
-  const compared = setAside.get('ledger') ? [] : sums;
+  const compared = setAside.get('ledger') || setAside.get('ledger_summaries') ? [] : sums;
   const there = `select ${[...counts(() => 0), ...compared].join(', ')}`;
   const here = `select ${[...counts((table) => setAside.get(table) ?? 0), ...compared].join(', ')}`;
   const { rows } = await target.query<Record<string, unknown>>(here);

@@ -1,6 +1,7 @@
 import type { TaskEvent } from '../tasks/events.ts';
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
 import type { Attempt, Status, Task } from '../tasks/task.ts';
+import type { RetentionStore } from './retention/retention.ts';
 import type { WebhookStore } from './webhooks.ts';
 
 /** Tasks with their attempts, ledger and idempotency records. */
@@ -239,7 +240,8 @@ export interface Store
     LimitStore,
     EstimateStore,
     EventStore,
-    WebhookStore {
+    WebhookStore,
+    RetentionStore {
   /** Undefined if the store has only one node, which keeps its limits in memory. */
   readonly sharedLimits: SharedLimitStore | undefined;
   /** A named secret of this installation. `make` creates its value the first time. */

@@ -24,14 +24,16 @@ const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknow
     const { createFileStorage } = await import('../../src/media/files/storage.ts');
     const { createRetention } = await import('../../src/engine/cleanup/retention.ts');
     const { createOrphans } = await import('../../src/engine/cleanup/orphans.ts');
+    const { createFeed } = await import('../../src/engine/events/feed.ts');
+    const { SETTINGS } = await import('../support/engineParts.ts');
     const { createManualTimers } = await import('../support/manualTimers.ts');
     const timers = createManualTimers(Number(now));
     const store = await openSqliteStore({ dir, exclusive: true });
     const storage = createFileStorage({ root: join(dir, 'media') });
-    const parts = { store, storage, clock: timers, timers, log };
+    const parts = { store, storage, feed: createFeed(), clock: timers, timers, log };
     await createRetention({
       ...parts,
-      settings: { eventRetentionMs: 0 },
+      settings: { ...SETTINGS, eventRetentionMs: 0 },
       leads: () => true,
       clockSteps: { warning: () => undefined },
     }).sweep();

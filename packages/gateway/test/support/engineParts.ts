@@ -14,6 +14,9 @@ export const SETTINGS: EngineSettings = {
   downloadConcurrency: 4,
   retentionMs: 7 * 86_400_000,
   eventRetentionMs: 7 * 86_400_000,
+  taskRetentionMs: 0,
+  ledgerRetentionMs: 0,
+  deliveryRetentionMs: 0,
   scrubIntervalMs: 0,
   downloadPatienceMs: 48 * 3_600_000,
 };

@@ -1,9 +1,10 @@
 import type { EngineParts, EngineSettings } from '../parts.ts';
 import type { ClockSteps } from './clockSteps.ts';
 import { tryEach } from './eachAlone.ts';
+import { createOldRows } from './oldRows.ts';
 import { createOrphans } from './orphans.ts';
 
-/** Removes expired media, events and idempotency records, in small batches. */
+/** Removes expired media, events and idempotency records, and the rows of tasks that ended long ago, in small batches. */
 export interface Retention {
   /** Removes everything that has expired. Resolves with the number of removed media objects. */
   sweep(): Promise<number>;
@@ -23,8 +24,12 @@ const BATCH = 100;
 /** A pending row older than this was left behind by a crash. Milliseconds. */
 const PENDING_MS = 86_400_000;
 
-interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'clock' | 'timers' | 'log'> {
-  readonly settings: Pick<EngineSettings, 'eventRetentionMs'>;
+interface RetentionParts
+  extends Pick<EngineParts, 'store' | 'storage' | 'feed' | 'clock' | 'timers' | 'log'> {
+  readonly settings: Pick<
+    EngineSettings,
+    'eventRetentionMs' | 'taskRetentionMs' | 'ledgerRetentionMs' | 'deliveryRetentionMs'
+  >;
   /** Whether this node is the leader, which sweeps for all nodes. */
   readonly leads: () => boolean;
   readonly clockSteps: ClockSteps;
@@ -33,6 +38,7 @@ interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'clock'
 export function createRetention({
   store,
   storage,
+  feed,
   clock,
   timers,
   log,
@@ -45,6 +51,7 @@ export function createRetention({
   const cancels = new Map<string, () => void>();
   /** After a change of leader the new one goes on. */
   const isOver = () => stopping.signal.aborted || !leads();
+  const oldRows = createOldRows({ store, feed, clock, timers, log, settings, isOver });
   let logged: ReadonlySet<string> = new Set();
 
   async function sweep(): Promise<number> {
@@ -115,6 +122,9 @@ export function createRetention({
     start() {
       repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
       repeat('old events', SWEEP_MS, SWEEP_MS, sweepEvents);
+      repeat('old webhook deliveries', SWEEP_MS, SWEEP_MS, oldRows.sweepDeliveries);
+      repeat('old ledger rows', SWEEP_MS, SWEEP_MS, oldRows.sweepLedger);
+      repeat('old tasks', SWEEP_MS, SWEEP_MS, oldRows.sweepTasks);
       repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(isOver));
       // Each node has a disk of its own.
       repeat('leftovers', FIRST_ORPHANS_MS, ORPHANS_MS, orphans.leftovers, () => true);

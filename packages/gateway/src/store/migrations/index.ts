@@ -18,6 +18,7 @@ import { up as eventsByProject } from './steps/0015_events_by_project.ts';
 import { up as files } from './steps/0016_files.ts';
 import { up as webhookLookups } from './steps/0017_webhook_lookups.ts';
 import { up as lists } from './steps/0018_lists.ts';
+import { up as retention } from './steps/0019_retention.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
@@ -39,4 +40,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0016_files': { up: files },
   '0017_webhook_lookups': { up: (db) => webhookLookups(db, dialect) },
   '0018_lists': { up: (db) => lists(db, dialect) },
+  '0019_retention': { up: (db) => retention(db, dialect) },
 });

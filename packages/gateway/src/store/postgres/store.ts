@@ -1,5 +1,6 @@
 import type { Log } from '../../observability/log.ts';
 import { createRowReader } from '../readRows.ts';
+import { postgresRetention } from '../retention/postgres.ts';
 import type { Store } from '../store.ts';
 import { checkWrites, createSpaceWatch } from './check.ts';
 import { unusableDatabase } from './errors.ts';
@@ -85,6 +86,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresEstimates(connections),
     ...postgresEvents(parts),
     ...postgresWebhooks(parts, onDelivery),
+    ...postgresRetention(parts),
     onDelivery(listener) {
       deliveryListeners.add(listener);
       return () => deliveryListeners.delete(listener);

@@ -5,6 +5,7 @@ import { watchFiles } from '../folder/files.ts';
 import { explainedFolder, lockFolder } from '../folder/lock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from '../folder/marks.ts';
 import { createRowReader } from '../readRows.ts';
+import { sqliteRetention } from '../retention/sqlite.ts';
 import type { Store } from '../store.ts';
 import { sqliteAccounts } from './accounts.ts';
 import { sqliteEstimates } from './estimates.ts';
@@ -82,6 +83,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ...sqliteEstimates(parts, db),
     ...sqliteEvents(parts, db),
     ...sqliteWebhooks(parts, db),
+    ...sqliteRetention(parts, db),
     onDelivery(listener) {
       deliveryListeners.add(listener);
       return () => deliveryListeners.delete(listener);

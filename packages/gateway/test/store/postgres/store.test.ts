@@ -7,6 +7,7 @@ import { eventually } from '../../support/eventually.ts';
 import { connect, freshDatabase, ownPostgres, switchTo } from '../../support/servers/database.ts';
 import { describeAccounts } from '../contract/accounts.ts';
 import { describeBadRows } from '../contract/badRows.ts';
+import { describeRetention } from '../contract/retention.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
 import { openStore } from './openStore.ts';
@@ -25,6 +26,17 @@ describeAccounts('PostgreSQL', async () => {
   // It lives, because its lock is held.
   await client.query('select pg_advisory_lock($1, 1)', [LOCK_CLASS]);
   return { store, node: nodeName(1), read: async (sql) => (await client.query<object>(sql)).rows };
+});
+
+describeRetention('PostgreSQL', async () => {
+  const url = await freshDatabase();
+  const store = await openStore(url);
+  const client = await connect(url);
+  return {
+    store,
+    run: async (sql) => void (await client.query(sql)),
+    read: async (sql) => (await client.query<object>(sql)).rows,
+  };
 });
 
 describeBadRows('PostgreSQL', async (log) => {

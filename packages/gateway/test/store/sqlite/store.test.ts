@@ -12,6 +12,7 @@ import { ledgerInFolder, type StoreWithLedger } from '../../support/ledger.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeAccounts } from '../contract/accounts.ts';
 import { describeBadRows } from '../contract/badRows.ts';
+import { describeRetention } from '../contract/retention.ts';
 import { accepted } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
 
@@ -29,6 +30,18 @@ describeAccounts('SQLite', async () => {
   const db = new Database(join(dir, 'onetake.db'), { readonly: true });
   onTestFinished(() => void db.close());
   return { store, node: 'solo', read: async (sql) => db.prepare<[], object>(sql).all() };
+});
+
+describeRetention('SQLite', async () => {
+  const dir = await tempFolder();
+  const store = await openStore(dir);
+  const db = new Database(join(dir, 'onetake.db'));
+  onTestFinished(() => void db.close());
+  return {
+    store,
+    run: async (sql) => void db.exec(sql),
+    read: async (sql) => db.prepare<[], object>(sql).all(),
+  };
 });
 
 describeBadRows('SQLite', async (log) => {
