@@ -305,14 +305,17 @@ export type ClaimedRow = DeliveryRow & {
 /** A task row joined with the columns of its latest attempt, which are NULL before the first. */
 export type TaskWithAttempt = TaskRow & { [K in keyof AttemptRow as `a_${K}`]: AttemptRow[K] | null };
 
-/** The row that stores an object. */
-function toRow<T, C extends Columns<T>>(columns: C, stored: T): RowOf<C> {
-  const row: Record<string, unknown> = {};
-  for (const [name, { member, of, json }] of Object.entries<Column<T>>(columns)) {
-    const value = member === undefined ? of?.(stored) : stored[member];
-    row[name] = value === undefined ? null : json ? JSON.stringify(value) : value;
-  }
-  return row as RowOf<C>;
+/** Makes the rows that store objects. */
+function rowsOf<T, C extends Columns<T>>(columns: C): (stored: T) => RowOf<C> {
+  const entries = Object.entries<Column<T>>(columns);
+  return (stored) => {
+    const row: Record<string, unknown> = {};
+    for (const [name, { member, of, json }] of entries) {
+      const value = member === undefined ? of?.(stored) : stored[member];
+      row[name] = value === undefined ? null : json ? JSON.stringify(value) : value;
+    }
+    return row as RowOf<C>;
+  };
 }
 
 /** The object that a row stores, from columns named with `prefix`. Throws an error that says what is wrong with the row. */
@@ -360,26 +363,32 @@ function requireShape(name: string, shape: Shape, value: unknown): void {
   }
 }
 
-export const taskToRow = (task: Task): TaskRow => toRow(TASKS, task);
+export const taskToRow: (task: Task) => TaskRow = rowsOf<Task, typeof TASKS>(TASKS);
+const storedAttemptToRow = rowsOf<StoredAttempt, typeof ATTEMPTS>(ATTEMPTS);
 export const attemptToRow = (taskId: string, attempt: Attempt): AttemptRow =>
-  toRow(ATTEMPTS, { ...attempt, taskId });
-export const mediaToRow = (media: MediaRow): MediaTableRow => toRow(MEDIA, media);
-export const keyToRow = (key: KeyRow): KeyTableRow => toRow(KEYS, key);
-export const eventToRow = (event: TaskEvent): EventRow => toRow(EVENTS, event);
-export const endpointToRow = (endpoint: WebhookEndpoint): EndpointRow => toRow(ENDPOINTS, endpoint);
-export const deliveryToRow = (delivery: Delivery): DeliveryRow => toRow(DELIVERIES, delivery);
+  storedAttemptToRow({ ...attempt, taskId });
+export const mediaToRow: (stored: MediaRow) => MediaTableRow = rowsOf<MediaRow, typeof MEDIA>(MEDIA);
+export const keyToRow: (stored: KeyRow) => KeyTableRow = rowsOf<KeyRow, typeof KEYS>(KEYS);
+export const eventToRow: (stored: TaskEvent) => EventRow = rowsOf<TaskEvent, typeof EVENTS>(EVENTS);
+export const endpointToRow: (stored: WebhookEndpoint) => EndpointRow = rowsOf<
+  WebhookEndpoint,
+  typeof ENDPOINTS
+>(ENDPOINTS);
+export const deliveryToRow: (stored: Delivery) => DeliveryRow = rowsOf<Delivery, typeof DELIVERIES>(
+  DELIVERIES,
+);
 
 /** A delivery after a try, which ends its lease. */
 export function finishedToRow(
   { leasedUntil: _, ...delivery }: Delivery,
   outcome: DeliveryOutcome,
 ): DeliveryRow {
-  return toRow(DELIVERIES, { ...delivery, ...outcome } as Delivery);
+  return deliveryToRow({ ...delivery, ...outcome } as Delivery);
 }
 
 /** The columns that a change of an endpoint writes. */
 export function endpointChangesToRow(changes: EndpointChanges): Partial<EndpointRow> {
-  const row = Object.entries(toRow(ENDPOINTS, changes as WebhookEndpoint));
+  const row = Object.entries(endpointToRow(changes as WebhookEndpoint));
   return Object.fromEntries(row.filter(([name]) => ENDPOINTS[name as keyof EndpointRow].member in changes));
 }
 

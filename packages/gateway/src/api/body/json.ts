@@ -23,8 +23,11 @@ export function useStrictJson(app: App, options: ReceiveOptions): ReceiveBody {
     const scanner = await receive(request, payload, ({ limit, announced }) =>
       createJsonScanner({ bytes: limit, plainBytes: PLAIN_BYTES, depth: DEPTH, values: VALUES }, announced),
     );
-    const nonce = randomUUID();
-    const scanned = scanner.end((index) => `${nonce} ${index}`);
+    let nonce = '';
+    const scanned = scanner.end((index) => {
+      nonce ||= randomUUID();
+      return `${nonce} ${index}`;
+    });
     return withMedia(await parse(request, scanned), nonce, scanned.media);
   });
   return receive;

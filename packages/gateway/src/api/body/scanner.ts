@@ -38,6 +38,7 @@ const MEDIA_START = /^(?:data:[\w.+/\\-]{0,80}[;,]|[A-Za-z0-9+/\\]{64})/;
 const FIRST_BYTES = 65_536;
 /** Upper bound of the length of a marker. */
 const MARKER_BYTES = 100;
+const SHARED_BYTES = 2048;
 const MIB = 2 ** 20;
 
 const QUOTE = 0x22;
@@ -54,8 +55,7 @@ interface Span {
 }
 
 export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTES): JsonScanner {
-  // The operating system commits memory only when it is written to, so an announced length costs nothing by itself.
-  let bytes = Buffer.allocUnsafeSlow(Math.min(Math.max(1, expectedBytes), limits.bytes));
+  let bytes = allocate(Math.min(Math.max(1, expectedBytes), limits.bytes));
   let length = 0;
   let position = 0;
   let plain = 0;
@@ -102,7 +102,8 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
       if (byte === 0x7b || byte === 0x5b) structure.enter(byte === 0x7b);
       else if (byte === 0x7d || byte === 0x5d) structure.leave();
       else if (byte === 0x2c) structure.count();
-      else if (byte === 0x3a && lastString) structure.name(bytes.subarray(lastString.start, lastString.end));
+      else if (byte === 0x3a && lastString)
+        structure.name(bytes.toString('utf8', lastString.start, lastString.end));
     }
     spend(position - from);
   }
@@ -110,7 +111,7 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
   /** Scans up to the end of the string that begins at `start`, or to the end of what has arrived. */
   function scanString(start: number): void {
     const from = position;
-    const end = endOfString(bytes.subarray(0, length), start, position);
+    const end = endOfString(bytes, { start, end: length }, position);
     position = end ?? length;
     if (!isMedia && position - start > MEDIA_LENGTH) {
       isMedia = MEDIA_START.test(bytes.toString('latin1', start, start + 128));
@@ -151,11 +152,16 @@ function withMarkers(text: Buffer, spans: readonly Span[], marker: (place: numbe
   return Buffer.concat([...pieces, text.subarray(from)]);
 }
 
-/** Index of the quote that ends the string beginning at `start`, searched from `from`; undefined if it has not arrived yet. */
-function endOfString(text: Buffer, start: number, from: number): number | undefined {
+/** Small buffers share memory. That of a large one is only committed when it is written to, so an announced length costs nothing by itself. */
+const allocate = (size: number): Buffer =>
+  size <= SHARED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+
+/** Index of the quote that ends the string in the span, searched from `from`; undefined if it has not arrived yet. */
+function endOfString(text: Buffer, { start, end }: Span, from: number): number | undefined {
   for (let at = from; ; ) {
     const quote = text.indexOf(QUOTE, at);
-    if (quote < 0) return undefined;
+    // Nothing has arrived behind the end of the span.
+    if (quote < 0 || quote >= end) return undefined;
     let slashes = 0;
     while (quote - slashes > start && text[quote - slashes - 1] === BACKSLASH) slashes += 1;
     if (slashes % 2 === 0) return quote;
@@ -170,7 +176,7 @@ interface StructureCheck {
   /** Another member or element begins. */
   count(): void;
   /** The raw text of the string before a colon, which names a member of the current object. */
-  name(quoted: Buffer): void;
+  name(quoted: string): void;
 }
 
 /** Refuses deep nesting, too many values, and duplicate names within an object: parsers disagree on which of the two counts. */
@@ -195,7 +201,7 @@ function createStructureCheck({ depth, values }: Pick<JsonLimits, 'depth' | 'val
     },
     name(quoted) {
       const names = open.at(-1)?.names;
-      const text = names && stringOf(quoted.toString('utf8'));
+      const text = names && stringOf(quoted);
       if (text === undefined) return;
       if (names?.has(text)) {
         const shown = text.slice(0, 64).toWellFormed();

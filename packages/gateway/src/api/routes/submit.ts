@@ -44,7 +44,7 @@ export function submitRoute(app: App, context: ApiContext, submit: Submission): 
       bodyLimit: context.settings.bodyLimit,
       // The handler checks the body against the catalogue, whose messages say what the model accepts.
       validatorCompiler: (part) =>
-        part.httpPart === 'body' ? (value) => ({ value }) : validatorCompiler(part as unknown as Part),
+        part.httpPart === 'body' ? (value) => ({ value }) : checkQuery(part as unknown as Part),
     },
     async (request, reply) => {
       const { body } = request;
@@ -60,6 +60,12 @@ export function submitRoute(app: App, context: ApiContext, submit: Submission): 
       return sendHeld(context, reply, task, wait, answerOf(task));
     },
   );
+}
+
+/** Most submissions have no query, which is what its schema makes of it. */
+function checkQuery(part: Part): ReturnType<typeof validatorCompiler> {
+  const check = validatorCompiler(part);
+  return (value) => (Object.keys(value).length === 0 ? { value } : check(value));
 }
 
 /** The same for every attempt with the same idempotency key. */

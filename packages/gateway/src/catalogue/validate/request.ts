@@ -12,7 +12,7 @@ import { AUTO_DURATION, checkParameter } from './parameter.ts';
 import { checkReferences, type DraftReference, takesSource } from './references.ts';
 import { checkRules, ruleNotes } from './rules.ts';
 import { checkShape } from './shape.ts';
-import { characters, checkMetadata, checkPrompt, checkProviderOptions, checkUrl } from './text.ts';
+import { checkMetadata, checkPrompt, checkProviderOptions, checkUrl, isLonger } from './text.ts';
 
 /** A checked request whose images and references are still in the caller's form: URL, data URL, base64 or the id of a file. */
 export type DraftRequest = Omit<VideoRequest, 'image' | 'lastFrame' | 'references'> & {
@@ -117,7 +117,7 @@ function checkImageFit(given: Given | undefined, draft: DraftRequest): ImageFit 
 
 /** A style that is appended to the prompt counts towards its length. */
 function checkTogether(model: Model, words: Parameters<typeof upstreamPrompt>[1]): void {
-  if (characters(upstreamPrompt(model, words)) <= model.promptMaxLength) return;
+  if (!isLonger(upstreamPrompt(model, words), model.promptMaxLength)) return;
   throw invalidRequest(
     `prompt and style together are too long: ${model.id} takes at most ${model.promptMaxLength} characters.`,
     'style',

@@ -41,15 +41,15 @@ export function checkLength({ name, value: given }: Given, maxLength: number, mo
       name,
     );
   }
-  // A code point is one or two UTF-16 units long, so counting is only needed between the two bounds.
-  if (value.length > maxLength && (value.length > 2 * maxLength || characters(value) > maxLength)) {
+  if (isLonger(value, maxLength)) {
     throw invalidRequest(`${name} is too long: ${modelId} takes at most ${maxLength} characters.`, name);
   }
   return value;
 }
 
-/** Code points. */
-export const characters = (text: string): number => [...text].length;
+/** Whether the text has more code points. One is one or two UTF-16 units long, so counting is only needed between the two bounds. */
+export const isLonger = (text: string, most: number): boolean =>
+  text.length > most && (text.length > 2 * most || [...text].length > most);
 
 /** An absolute http or https URL, unchanged. Stricter than `URL`, which tolerates spaces, line breaks and missing slashes. */
 export function checkUrl({ name, value }: Given): string {

@@ -169,8 +169,10 @@ export function createInputReader(parts: InputReaderParts): InputReader {
 
   return {
     async readAll({ model, draft, imageFit: fit }, projectId, asker) {
+      const [clips, images] = [clipsOf(draft), imagesOf(draft)];
+      if (clips.length + images.length === 0)
+        return { request: withStored(draft, new Map()), media: [], notes: [] };
       const stop = new AbortController();
-      const clips = clipsOf(draft);
       const allMs = clips.length > 0 ? 2 * fetchAllMs : fetchAllMs;
       const late = AbortSignal.timeout(allMs);
       const signal = AbortSignal.any([stop.signal, asker, late]);
@@ -183,7 +185,6 @@ export function createInputReader(parts: InputReaderParts): InputReader {
           stop.abort(error === late.reason ? tooSlow(name, allMs) : error);
         }
       };
-      const images = imagesOf(draft);
       await Promise.all([
         ...images.map(({ name, place, raw }) =>
           takeIn(name, async () => {
