@@ -17,16 +17,50 @@ export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery
   return last ? { after: last.id } : {};
 };
 
-/** A page of a project's tasks. Ids sort by time. `metadata`: that of the query; SQLite reads all tasks that have its first pair. */
+export type Pair = readonly [name: string, value: string];
+
+/** The pairs of metadata of a query, and the one whose tasks are read first; if there is none, those of the other filters are. */
+export interface ListPlan {
+  readonly first: Pair | undefined;
+  readonly others: readonly Pair[];
+}
+
+/** The plan of a database that makes a better one by itself if it can. */
+export function anyPlan({ status, metadata = {} }: TaskQuery): ListPlan {
+  const [first, ...others] = Object.entries(metadata);
+  // Few tasks are in hand, and many may have a pair.
+  const inHand = status === 'queued' || status === 'in_progress';
+  return first === undefined || inHand
+    ? { first: undefined, others: Object.entries(metadata) }
+    : { first, others };
+}
+
+/** A pair of metadata, how many tasks have it as far as they were counted, and the first of them in the order of the list. */
+export interface CountedPair {
+  readonly pair: Pair;
+  readonly count: number;
+  readonly begins: string;
+}
+
+/**
+ * The plan of a database that does not know how often a value is there: what the fewest tasks have. `passing`: how many pass the filters but
+ * those by metadata. Of two pairs that are both common, the one of which the list has none for longer.
+ */
+export function planByCounts(query: TaskQuery, counted: readonly CountedPair[], passing: number): ListPlan {
+  const later = query.oldestFirst ? 1 : -1;
+  const [rarest, ...others] = counted.toSorted(
+    (a, b) => a.count - b.count || (a.begins < b.begins ? later : -later),
+  );
+  if (!rarest || passing < rarest.count) return { first: undefined, others: counted.map(({ pair }) => pair) };
+  return { first: rarest.pair, others: others.map(({ pair }) => pair) };
+}
+
+/** A page of a project's tasks. Ids sort by time. SQLite reads what the plan says, in the order of the list, until the page is full. */
 export function taskList(
   db: Kysely<Tables>,
   query: TaskQuery,
-  metadata: readonly (readonly [string, string])[] = Object.entries(query.metadata ?? {}),
+  { first, others }: ListPlan = anyPlan(query),
 ): SelectQueryBuilder<Tables, never, TaskWithAttempt> {
-  // Few tasks are in hand, and many may have a pair.
-  const inHand = query.status === 'queued' || query.status === 'in_progress';
-  const first = inHand ? undefined : metadata[0];
-  const others = first ? metadata.slice(1) : metadata;
   // In the order of the table that is read first: otherwise SQLite sorts all rows.
   const id = sql.ref<string>(first ? 'm.task_id' : 't.id');
   let select = (first ? tasksWith(db, columnsOf(query.projectId, first)) : db.selectFrom('tasks as t'))
@@ -71,6 +105,24 @@ export function taskList(
   if (query.model) select = select.where('t.model', '=', query.model);
   if (query.status) select = select.where(OF_STATUS[query.status]);
   return select;
+}
+
+/** How many tasks pass the filters of a query but that by metadata, up to `most`. */
+export function countTasks(
+  db: Kysely<Tables>,
+  { projectId, model, status }: TaskQuery,
+  most: number,
+): SelectQueryBuilder<Tables, never, { count: number }> {
+  let tasks = db
+    .selectFrom('tasks as t')
+    .select('t.id')
+    .where('t.project_id', '=', projectId)
+    .where('t.deleted_at', 'is', null)
+    .limit(most);
+  if (model) tasks = tasks.where('t.model', '=', model);
+  if (status) tasks = tasks.where(OF_STATUS[status]);
+  const counted = db.selectFrom(tasks.as('c')).select(sql<number>`count(*)`.as('count'));
+  return counted as unknown as SelectQueryBuilder<Tables, never, { count: number }>;
 }
 
 const columnsOf = (projectId: string, [name, value]: readonly [string, string]) => ({

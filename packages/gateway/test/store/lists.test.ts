@@ -9,7 +9,13 @@ import { migrationsFor } from '../../src/store/migrations/index.ts';
 import { migrateSqlite } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store, TaskQuery } from '../../src/store/store.ts';
-import { type Tables, taskList } from '../../src/store/taskList.ts';
+import {
+  type CountedPair,
+  countTasks,
+  planByCounts,
+  type Tables,
+  taskList,
+} from '../../src/store/taskList.ts';
 import { aRequest } from '../support/builders.ts';
 import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -57,6 +63,52 @@ describe('a list in SQLite reads only what it shows', () => {
       // No other table is read from end to end, and nothing is sorted.
       expect(details.filter((detail) => /^SCAN|TEMP/.test(detail))).toEqual([]);
     }
+  });
+});
+
+describe('a list in SQLite reads first', () => {
+  const query: TaskQuery = { projectId: 'p', limit: 9 };
+  const pair = (name: string, count: number, begins = 'a'): CountedPair => ({
+    pair: [name, 'v'],
+    count,
+    begins,
+  });
+  const firstOf = (counted: readonly CountedPair[], passing = Number.POSITIVE_INFINITY, given = query) =>
+    planByCounts(given, counted, passing).first?.[0];
+
+  it('what the fewest tasks have: a pair of metadata, or else what the other filters name', () => {
+    expect(firstOf([pair('common', 10), pair('rare', 9)])).toBe('rare');
+    expect(firstOf([pair('common', 10), pair('rare', 9)], 9)).toBe('rare');
+    expect(firstOf([pair('common', 10), pair('rare', 9)], 8)).toBeUndefined();
+    expect(planByCounts(query, [pair('x', 10), pair('y', 9)], 8).others).toHaveLength(2);
+    expect(planByCounts(query, [pair('x', 10), pair('y', 9)], 9)).toEqual({
+      first: ['y', 'v'],
+      others: [['x', 'v']],
+    });
+  });
+
+  it('of two pairs that are common, the one that begins later in the list', () => {
+    const both = [pair('early', 10, 'a'), pair('late', 10, 'b')];
+    for (const pairs of [both, both.toReversed()]) {
+      expect(firstOf(pairs)).toBe('early');
+      expect(firstOf(pairs, 11, { ...query, oldestFirst: true })).toBe('late');
+    }
+  });
+
+  it.each<[Omit<TaskQuery, 'projectId' | 'limit'>, string]>([
+    [{ model: 'm' }, 'tasks_by_model (project_id=? AND model=?)'],
+    [{ status: 'failed' }, 'tasks_failed (project_id=?)'],
+    [{ status: 'succeeded', model: 'm' }, 'tasks_succeeded_by_model (project_id=? AND model=?)'],
+  ])('counts what an index names, and no other rows: %j', async (filter, index) => {
+    const dir = await tempFolder();
+    await migrateSqlite(dir);
+    const db = new Database(join(dir, 'onetake.db'));
+    onTestFinished(() => void db.close());
+    const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
+    const { sql, parameters } = countTasks(kysely, { ...query, ...filter }, 10).compile();
+    const plan = db.prepare<unknown[], { detail: string }>(`explain query plan ${sql}`).all(...parameters);
+    const read = plan.map(({ detail }) => detail).filter((detail) => detail.includes(' t '));
+    expect(read).toEqual([`SEARCH t USING INDEX ${index}`]);
   });
 });
 

@@ -34,6 +34,7 @@ export function prepareStatements(db: Database) {
   };
 }
 
+const OF_PAIR = 'where project_id = @projectId and name = @name and value = @value';
 const SELECT_TASKS = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
 
 function taskStatements(db: Database) {
@@ -67,11 +68,14 @@ function taskStatements(db: Database) {
 
   return {
     task: db.prepare<[string], TaskWithAttempt>(`${SELECT_TASKS} where t.id = ?`),
+    /** How many tasks have a pair, up to `most`, and the ids of the first and the last of them. */
+    havingMetadata: db.prepare<
+      { projectId: string; name: string; value: string; most: number },
+      { count: number; oldest: string | null; newest: string | null }
+    >(`
+      select (select count(*) from (select 1 from task_metadata ${OF_PAIR} limit @most)) as count,
+        (select min(task_id) from task_metadata ${OF_PAIR}) as oldest, (select max(task_id) from task_metadata ${OF_PAIR}) as newest`),
     /** Ids as a JSON array. */
-    // Enough to tell a rare value from a common one.
-    havingMetadata: db.prepare<[string, string, string], { count: number }>(`
-      select count(*) as count
-      from (select 1 from task_metadata where project_id = ? and name = ? and value = ? limit 1000)`),
     versions: db.prepare<[string], { id: string; version: number }>(
       'select id, version from tasks where id in (select value from json_each(?))',
     ),

@@ -8,7 +8,15 @@ import { TASK } from '../readRows.ts';
 import type { Acceptance, Accepted, MediaRow, OwnershipStore, TaskQuery, TaskStore } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
 import { mediaToRow, type TaskWithAttempt } from '../tables.ts';
-import { behind, type Tables, taskList } from '../taskList.ts';
+import {
+  anyPlan,
+  behind,
+  countTasks,
+  type ListPlan,
+  planByCounts,
+  type Tables,
+  taskList,
+} from '../taskList.ts';
 import { webhookOf } from '../webhooks.ts';
 import type { SqliteParts } from './parts.ts';
 
@@ -79,20 +87,28 @@ function createTaskWrites({ sql, rows, onDelivery }: SqliteParts) {
   return { accept, commit, claim };
 }
 
+/** Up to so many are counted, which takes about a millisecond. What more tasks have is common: a page of a list is soon full. */
+const COUNTED = 2000;
+
 export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
   const { sql, rows, inGroup } = parts;
   const { accept, commit, claim } = createTaskWrites(parts);
   const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
 
-  /** SQLite knows nothing of how often a value is there. */
-  function rarestFirst({ projectId, metadata = {} }: TaskQuery): readonly (readonly [string, string])[] {
-    const pairs = Object.entries(metadata);
-    if (pairs.length < 2) return pairs;
-    const counted = pairs.map(([name, value]) => ({
-      pair: [name, value] as const,
-      count: sql.havingMetadata.get(projectId, name, value)?.count ?? 0,
-    }));
-    return counted.sort((a, b) => a.count - b.count).map(({ pair }) => pair);
+  /** SQLite knows nothing of how often a value is there, so that is counted if there is a choice. */
+  async function planOf(query: TaskQuery): Promise<ListPlan> {
+    const { projectId, metadata = {}, model, status, oldestFirst } = query;
+    const plan = anyPlan(query);
+    const isFiltered = model !== undefined || status !== undefined;
+    if (plan.first === undefined || (plan.others.length === 0 && !isFiltered)) return plan;
+    const counted = Object.entries(metadata).map(([name, value]) => {
+      const having = sql.havingMetadata.get({ projectId, name, value, most: COUNTED });
+      const begins = (oldestFirst ? having?.oldest : having?.newest) ?? '';
+      return { pair: [name, value] as const, count: having?.count ?? 0, begins };
+    });
+    const fewest = Math.min(...counted.map(({ count }) => count));
+    const [passing] = isFiltered ? await countTasks(kysely, query, fewest).execute() : [];
+    return planByCounts(query, counted, passing?.count ?? Number.POSITIVE_INFINITY);
   }
 
   return {
@@ -116,10 +132,10 @@ export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
     async versions(ids) {
       return new Map(sql.versions.all(JSON.stringify(ids)).map(({ id, version }) => [id, version]));
     },
-    listTasks(query) {
-      const metadata = rarestFirst(query);
+    async listTasks(query) {
+      const plan = await planOf(query);
       return rows.page(TASK, query.limit, (limit, before) =>
-        taskList(kysely, { ...query, ...behind(before), limit }, metadata).execute(),
+        taskList(kysely, { ...query, ...behind(before), limit }, plan).execute(),
       );
     },
     async submittingLike(task) {
