@@ -20,7 +20,7 @@ const NOW = 1_800_000_000_000;
 
 /** `n` counts from 0. The rare ones are the oldest, behind all others: a list that reads what it does not show reads everything. */
 const RARE = 'n < 10';
-const REQUEST = `'{"model":"m","prompt":"a boat","duration":4,"metadata":{"user":"' || (n / 100) || '","plan":"pro"}}'`;
+const REQUEST = `'{"model":"m","prompt":"a boat","duration":4,"metadata":{"user":"' || (n / 100) || '","plan":"pro","age":"' || case when n < ${COUNT / 2} then 'old' else 'new' end || '"}}'`;
 const TASKS = `
   insert into tasks (id, project_id, key_id, model, request, phase, version, owner, attempt, created_at, started_at, deadline_at, price)
 `;
@@ -53,6 +53,11 @@ async function measure(name: 'SQLite' | 'PostgreSQL', { store, run, numbers }: O
     { metadata: { user: 'nobody' } },
     { metadata: { plan: 'pro', user: '0' } },
     { metadata: { user: '0' }, status: 'failed' },
+    { metadata: { plan: 'pro' }, status: 'failed' },
+    { metadata: { plan: 'pro' }, status: 'succeeded' },
+    { metadata: { plan: 'pro' }, model: 'rare' },
+    { metadata: { plan: 'pro' }, model: 'common', status: 'failed' },
+    { metadata: { plan: 'pro', age: 'old' } },
   ] as const;
   const figures: Figure[] = [];
   for (const filter of filters)

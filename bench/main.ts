@@ -17,6 +17,7 @@ import { aboutMachine, type Measurement, mergeInto, pageOf, plotOf } from './sha
  */
 const BENCHES: Readonly<Record<string, string>> = {
   lists: 'bench/lists.ts',
+  growth: 'bench/growth.ts',
   webhooks: 'bench/webhooks.ts',
   delivery: 'bench/delivery.ts',
   adoption: 'bench/adoption.ts',

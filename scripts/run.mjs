@@ -29,6 +29,7 @@ const TASKS = {
   'bench:lists': ['bench/lists.ts'],
   'bench:start': ['bench/start.ts'],
   'bench:bytes': ['bench/bytes.ts'],
+  'bench:growth': ['bench/growth.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -70,6 +71,8 @@ const USAGES = {
     '[--rounds 5]     start to first answer and memory of the packed gateway, of the sources and of a bare server',
   'bench:bytes':
     '[--rounds 5] [--at-once 20] [--against checkout]     sending and collecting videos: CPU and memory',
+  'bench:growth':
+    '[--rows 10000,100000] [--only SQLite]     what grows with the number of finished tasks, and what does not',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

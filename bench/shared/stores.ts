@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,29 +10,46 @@ import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts
 import type { Figure } from './figures.ts';
 
 const execute = promisify(execFile);
-const RUN_SQL = `new (require('node:sqlite').DatabaseSync)(process.argv[1], { timeout: 60000 }).exec(process.argv[2])`;
+/** Runs SQL so many times, and prints the milliseconds of each. What is lost with the machine is made again. */
+const RUN_SQL = `
+  const db = new (require('node:sqlite').DatabaseSync)(process.argv[1], { timeout: 60000 });
+  db.exec('pragma synchronous = off; pragma cache_size = -1000000; pragma temp_store = memory');
+  const took = [];
+  for (let time = 0; time < Number(process.argv[3]); time++) {
+    const began = performance.now();
+    db.exec(process.argv[2]);
+    took.push(performance.now() - began);
+  }
+  console.log(JSON.stringify(took))`;
 
 /** A store of a checkout with a database of its own. */
 export interface Opened {
   readonly store: Store;
-  /** Runs SQL beside it. */
-  readonly run: (sql: string) => Promise<void>;
-  /** A relation with the numbers from 0, named `numbers`, for the head of a statement. */
-  readonly numbers: (count: number) => string;
+  /** Closes the store and opens it again. `store` is closed then. */
+  readonly reopen: () => Promise<Store>;
+  /** Runs SQL beside it, once by default. Resolves with the milliseconds of each time. */
+  readonly run: (sql: string, times?: number) => Promise<readonly number[]>;
+  /** A relation with the numbers from `first`, which is 0 by default, named `numbers`, for the head of a statement. */
+  readonly numbers: (count: number, first?: number) => string;
+  /** The size of its database on the disk. */
+  readonly bytes: () => Promise<number>;
 }
 
 const found = async (checkout: string, path: string) =>
   import(pathToFileURL(join(resolve(checkout), 'packages/gateway/src/store', path)).href);
 
-/** Opens each kind of store in turn, and ends it. */
+const KINDS = { SQLite: openSqlite, PostgreSQL: openPostgres } as const;
+export type Kind = keyof typeof KINDS;
+export const isKind = (name: string): name is Kind => name in KINDS;
+
+/** Opens each kind of store in turn, or only one, and ends it. */
 export async function withStores(
   checkout: string,
-  work: (name: 'SQLite' | 'PostgreSQL', opened: Opened) => Promise<void>,
+  work: (name: Kind, opened: Opened) => Promise<void>,
+  only?: Kind,
 ): Promise<void> {
-  for (const [name, open] of [
-    ['SQLite', openSqlite],
-    ['PostgreSQL', openPostgres],
-  ] as const) {
+  for (const [name, open] of Object.entries(KINDS)) {
+    if (!isKind(name) || (only ?? name) !== name) continue;
     await using opened = new AsyncDisposableStack();
     await work(name, await open(checkout, opened));
   }
@@ -42,16 +59,18 @@ async function openSqlite(checkout: string, opened: AsyncDisposableStack): Promi
   const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
   opened.defer(() => rm(dir, { recursive: true, force: true }));
   const { openSqliteStore } = await found(checkout, 'sqlite/store.ts');
-  const store: Store = await openSqliteStore({ dir, exclusive: true });
-  opened.defer(() => store.close());
+  const stores = await reopened(opened, () => openSqliteStore({ dir, exclusive: true }));
+  const path = join(dir, 'onetake.db');
   return {
-    store,
-    numbers: (count) =>
-      `with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n + 1 < ${count})`,
-    async run(sql) {
+    ...stores,
+    numbers: (count, first = 0) =>
+      `with recursive numbers (n) as (select ${first} union all select n + 1 from numbers where n + 1 < ${first + count})`,
+    async run(sql, times = 1) {
       // In a process of its own: a second SQLite in this one would release the locks of the store's.
-      await execute(process.execPath, ['-e', RUN_SQL, join(dir, 'onetake.db'), sql]);
+      const { stdout } = await execute(process.execPath, ['-e', RUN_SQL, path, sql, String(times)]);
+      return JSON.parse(stdout) as number[];
     },
+    bytes: async () => (await stat(path)).size,
   };
 }
 
@@ -61,16 +80,45 @@ async function openPostgres(checkout: string, opened: AsyncDisposableStack): Pro
   const url = await createDatabase(server.url);
   const { openPostgresStore } = await found(checkout, 'postgres/store.ts');
   const cluster = { node: 'node-1' };
-  const store: Store = await openPostgresStore({ url, cluster, poolSize: 4, namedStatements: true });
-  opened.defer(() => store.close());
+  const stores = await reopened(opened, () =>
+    openPostgresStore({ url, cluster, poolSize: 4, namedStatements: true }),
+  );
   const client = new Client(url);
   await client.connect();
   opened.defer(() => client.end());
   return {
+    ...stores,
+    numbers: (count, first = 0) =>
+      `with numbers (n) as (select generate_series(${first}, ${first + count - 1}))`,
+    async run(sql, times = 1) {
+      const took: number[] = [];
+      for (let time = 0; time < times; time++) {
+        const began = performance.now();
+        await client.query(sql);
+        took.push(performance.now() - began);
+      }
+      return took;
+    },
+    async bytes() {
+      const { rows } = await client.query('select pg_database_size(current_database()) as bytes');
+      return Number(rows[0]?.bytes);
+    },
+  };
+}
+
+async function reopened(
+  opened: AsyncDisposableStack,
+  open: () => Promise<Store>,
+): Promise<Pick<Opened, 'store' | 'reopen'>> {
+  const store = await open();
+  let now = store;
+  opened.defer(() => now.close());
+  return {
     store,
-    numbers: (count) => `with numbers (n) as (select generate_series(0, ${count - 1}))`,
-    async run(sql) {
-      await client.query(sql);
+    async reopen() {
+      await now.close();
+      now = await open();
+      return now;
     },
   };
 }

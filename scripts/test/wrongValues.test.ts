@@ -34,6 +34,12 @@ it.each<[string, readonly string[], RegExp]>([
   ['bench/limits.ts', ['--minutes', 'all'], /^--minutes takes a number of 0 or more, not "all"/],
   ['bench/main.ts', ['--only', 'list'], /^--only: there is no "list"; there is .*lists/],
   ['bench/main.ts', ['--', '--rows', '1'], /^Options behind -- are those of one bench/],
+  [
+    'bench/growth.ts',
+    ['--rows', '100000,10000'],
+    /^--rows: give numbers from 10000 on, each above the one before/,
+  ],
+  ['bench/growth.ts', ['--only', 'sqlite'], /^--only: there is no "sqlite"; there is SQLite and PostgreSQL/],
   ['bench/costs.ts', ['--rounds', 'x'], /^--rounds takes a number of 0 or more, not "x"/],
   ['chaos/main.ts', ['--nodes', 'three'], /^--nodes takes a number of 0 or more, not "three"/],
   ['chaos/soak/main.ts', ['--faults', '10%'], /^--faults takes a number of 0 or more, not "10%"/],
