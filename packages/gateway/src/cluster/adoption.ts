@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../observability/log.ts';
 import type { OwnershipStore, TaskStore } from '../store/store.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
@@ -42,6 +43,8 @@ interface AdoptionParts<Driven> {
 
 /** Tasks adopted or read in one transaction. */
 const BATCH = 500;
+/** Tasks resumed in one turn of the event loop: each takes a tenth of a millisecond. */
+const RESUMED_A_TURN = 50;
 
 export function createAdoption<Driven extends { writeUnknown: boolean }>(
   parts: AdoptionParts<Driven>,
@@ -85,6 +88,19 @@ export function createAdoption<Driven extends { writeUnknown: boolean }>(
     }
   }
 
+  /** Until it is its turn, each task counts as on the way: nothing else reads it, and it cannot end and become active again as it was. */
+  async function resumeInTurns(tasks: readonly Task[]): Promise<void> {
+    const rest = tasks.filter(({ id }) => !isDriven(id));
+    for (const { id } of rest) onTheWay.add(id);
+    for (let next = rest.splice(0, RESUMED_A_TURN); next.length > 0; next = rest.splice(0, RESUMED_A_TURN)) {
+      for (const task of next) {
+        onTheWay.delete(task.id);
+        resume(task);
+      }
+      if (rest.length > 0) await nextTurn();
+    }
+  }
+
   async function adopt(): Promise<void> {
     for (let found = BATCH; found === BATCH && !isStopped() && cluster.hasLease(); ) {
       adopting = true;
@@ -92,7 +108,7 @@ export function createAdoption<Driven extends { writeUnknown: boolean }>(
         adopting = false;
       });
       found = orphans.length;
-      orphans.forEach(resume);
+      await resumeInTurns(orphans);
       if (found > 0)
         log.info(
           { event: 'ownership.adopted', tasks: found, node: cluster.node },
@@ -110,7 +126,7 @@ export function createAdoption<Driven extends { writeUnknown: boolean }>(
     const missing = ids.filter((id) => !isDriven(id));
     if (missing.length === 0) return;
     const tasks = await during(missing, () => store.tasks(missing));
-    if (cluster.node === node) tasks.forEach(resume);
+    if (cluster.node === node) await resumeInTurns(tasks);
   }
 
   return {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { move } from '../../src/tasks/lifecycle.ts';
 import { aTask } from '../support/builders.ts';
@@ -31,6 +32,20 @@ describe('tasks without a living driver', () => {
     expect(node.activeTasks.size).toBe(1005);
     // A look that finds none says nothing.
     expect(node.logged()).toHaveLength(4);
+  });
+
+  it('become active in parts, so that many do not block the event loop', async () => {
+    const batches = [others(500)];
+    const node = await aNode({ override: () => ({ adopt: async () => batches.shift() ?? [] }) });
+    const sizes = [0];
+    const started = node.ownership.start();
+    while (node.activeTasks.size < 500) {
+      await nextTurn();
+      sizes.push(node.activeTasks.size);
+    }
+    await started;
+    const steps = sizes.slice(1).map((size, index) => size - (sizes[index] ?? 0));
+    expect(Math.max(...steps)).toBeLessThanOrEqual(50);
   });
 
   it('are adopted only once by a node that will stay alone', async () => {

@@ -28,8 +28,9 @@ export interface Shared {
 /** So many tasks that are due are ranked anew whenever another one is, and more of them once in so many milliseconds: 100,000 take 30 ms. */
 const RANKED_AT_ONCE = 1000;
 const RANKED_AGAIN_MS = 1000;
-/** So many tasks that have been due for long are weighed anew before they are ranked: about 10 ms. */
-const WEIGHED_AT_ONCE = 500;
+/** So many tasks that have been due for long are weighed anew at a time, which takes about 2 ms, and more of them after so many milliseconds. */
+const WEIGHED_AT_ONCE = 100;
+const WEIGHED_AGAIN_MS = 200;
 
 /** How many batches may leave a job out before it is polled alone, if the provider does not choose. */
 const MOST_LEFT_OUT = 3;
@@ -62,6 +63,7 @@ export function createPollQueue({ most, choose, weighAgain }: PollQueueOptions):
   let ranked: ActiveTask[] = [];
   let rankedAt: Moment = LONG_AGO;
   let hasMore = false;
+  let weighedAt: Moment = LONG_AGO;
   /** The place of the last task that was looked at, to weigh it anew. */
   let weighedTo = 0;
 
@@ -77,6 +79,7 @@ export function createPollQueue({ most, choose, weighAgain }: PollQueueOptions):
 
   /** The most urgent of the tasks that are due, the most urgent first. */
   function mostUrgent(count: number, now: Moment): ActiveTask[] {
+    if (msBetween(weighedAt, now) >= WEIGHED_AGAIN_MS) weighSome(now);
     const mayRank = due.size <= RANKED_AT_ONCE || msBetween(rankedAt, now) >= RANKED_AGAIN_MS;
     if (hasMore && mayRank) rank(now);
     const found = firstRanked(count);
@@ -95,7 +98,8 @@ export function createPollQueue({ most, choose, weighAgain }: PollQueueOptions):
   }
 
   /** Goes on where it stopped the last time, so that it comes to each task. */
-  function weighSome(): void {
+  function weighSome(now: Moment): void {
+    weighedAt = now;
     const all = [...due];
     let weighed = 0;
     for (let seen = 0; seen < all.length && weighed < WEIGHED_AT_ONCE; seen++) {
@@ -106,7 +110,6 @@ export function createPollQueue({ most, choose, weighAgain }: PollQueueOptions):
   }
 
   function rank(now: Moment): void {
-    weighSome();
     ranked = byUrgency(due, now);
     rankedAt = now;
     hasMore = false;

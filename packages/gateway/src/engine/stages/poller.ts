@@ -40,7 +40,7 @@ type PollerParts = Pick<EngineParts, 'timers' | 'settings' | 'log'> & {
 /** Concurrent polls per account. Below this, only the account's rate limit bounds them. */
 const POLL_CONCURRENCY = 16;
 /** Answers that are handled in one turn of the event loop. A batch may have hundreds, and each moves what is known of its kind of job. */
-const ANSWERS_A_TURN = 25;
+const ANSWERS_A_TURN = 8;
 /** How long an account is not polled after it refused a poll without saying for how long. Milliseconds. */
 const LIMITED_MS = 1000;
 
