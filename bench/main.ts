@@ -17,6 +17,7 @@ import { aboutMachine, type Measurement, mergeInto, pageOf, plotOf } from './sha
  */
 const BENCHES: Readonly<Record<string, string>> = {
   lists: 'bench/lists.ts',
+  submits: 'bench/submits.ts',
   growth: 'bench/growth.ts',
   webhooks: 'bench/webhooks.ts',
   delivery: 'bench/delivery.ts',

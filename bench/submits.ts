@@ -26,7 +26,7 @@ import {
  * status queries while one client submits as fast as it is answered. The tasks stay queued, so that nothing but their submission is
  * measured. Everything is measured in turns; read the ratios and the CPU times.
  *
- *   npm run bench:submits -- [--submits 3000] [--rounds 5] [--against ../another-checkout]
+ *   npm run bench:submits -- [--submits 3000] [--rounds 3] [--against ../another-checkout]
  */
 const CLIENTS = 64;
 /** Connections that query the status of one task, each as soon as it is answered. */
@@ -47,10 +47,10 @@ async function main(): Promise<void> {
   const options = optionsOf(
     {
       submits: { type: 'string', default: '3000' },
-      rounds: { type: 'string', default: '5' },
+      rounds: { type: 'string', default: '3' },
       against: { type: 'string' },
     },
-    'npm run bench:submits -- [--submits 3000] [--rounds 5] [--against checkout]',
+    'npm run bench:submits -- [--submits 3000] [--rounds 3] [--against checkout]',
     { numbers: ['submits', 'rounds'] },
   );
   const { signal } = catchInterruption();

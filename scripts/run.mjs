@@ -51,7 +51,7 @@ const USAGES = {
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',
   'bench:submits':
-    '[--submits 3000] [--rounds 5] [--against checkout]     durable submits beside bare group commit, and status queries beside a submitting client',
+    '[--submits 3000] [--rounds 3] [--against checkout]     durable submits beside bare group commit, and status queries beside a submitting client',
   'bench:adoption': "[--tasks 10000] [--rounds 3] [--against checkout]     takeover of a dead node's tasks",
   'bench:memory': '[--tasks 100000] [--rounds 3] [--against checkout]     memory of a task in flight',
   'bench:account':

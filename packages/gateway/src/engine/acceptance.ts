@@ -112,8 +112,9 @@ const idempotencyConflict = (): OnetakeError =>
  * replace what was checked and priced, and the task would be paid all the same.
  */
 async function refuseOptions(task: Task, parts: OptionParts): Promise<void> {
+  if (!task.request.providerOptions) return;
   const request = parts.upstreamRequest(task);
-  if (!request?.providerOptions) return;
+  if (!request) return;
   for (const account of parts.accounts) {
     if (!parts.servedBy(account, task)) continue;
     const refused = await account.provider.refusedOptions(request, parts.upstreamModel(account, task));
