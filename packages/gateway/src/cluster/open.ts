@@ -33,7 +33,7 @@ export interface OpenedStore {
 export async function openStore(settings: StoreSettings, log: Log): Promise<OpenedStore> {
   const { databaseUrl: url, databaseSessionUrl, databasePool: poolSize } = settings;
   if (url === undefined) {
-    const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
+    const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, threads: true, log });
     return { store, cluster: soloCluster(`solo-${newId()}`), clock: systemClock, problem: () => undefined };
   }
   // Imported only if they are used, because both take a while to load.

@@ -90,6 +90,8 @@ export const LOG_EVENTS = {
   'store.recovered': 'The store works again for all tasks whose transitions could not be written or read.',
   'store.row_unreadable': 'A stored row cannot be read and is set aside.',
   'store.schema_changed': 'The database schema was altered while the gateway ran; it reconnects.',
+  'store.thread_died':
+    'A thread of the embedded store has died. What it was writing fails with a 503, and it is started again.',
   'store.went_back': 'The database lost what it had confirmed. The node submits nothing more.',
   'task.accepted':
     'A task was accepted: the line of its request, with the key, the project, the model and what is held of its price, in millionths of `currency`.',

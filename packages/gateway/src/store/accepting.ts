@@ -1,11 +1,15 @@
 import type { Task } from '../tasks/task.ts';
-import type { Accepted } from './store.ts';
+
+type Origin = Pick<Task, 'projectId' | 'keyId' | 'createdAt'>;
 
 /**
  * The outcome if a task with this id already exists: an earlier try has written it, and the response was lost. Throws if it is a
  * different task, whose id should have been unique.
  */
-export function acceptedBefore(stored: Task, given: Task): Accepted {
+export function acceptedBefore(
+  stored: Origin,
+  given: Origin & Pick<Task, 'id'>,
+): { readonly outcome: 'accepted' } {
   const same =
     stored.projectId === given.projectId &&
     stored.keyId === given.keyId &&

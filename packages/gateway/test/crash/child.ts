@@ -55,7 +55,7 @@ const BEHAVIOUR: Record<(typeof KINDS)[number], Behaviour> = {
   'damaged-download': { open: ['damaged', { silentlyOnly: 9000 }, 'whole'] },
 };
 
-const opened = await openSqliteStore({ dir: plan.dir, exclusive: true });
+const opened = await openSqliteStore({ dir: plan.dir, exclusive: true, threads: true });
 const store: Store = {
   ...opened,
   accept: (acceptance) => around('accept', () => opened.accept(acceptance)),

@@ -1,10 +1,11 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import pg from 'pg';
 
 // Loaded before a program (`node --import`): counts every call that changes disk or database, and kills the program at the one
-// that ONETAKE_KILL names. The kernel completes what a call has given it by then, and nothing more.
+// that ONETAKE_KILL names, in whichever thread. The kernel completes what a call has given it by then, and nothing more.
 
 /** Where a process is killed, as JSON in ONETAKE_KILL. */
 export interface KillPlan {
@@ -12,7 +13,7 @@ export interface KillPlan {
   readonly step?: number;
   /** `during`: the call was made but not awaited. */
   readonly when?: 'before' | 'during' | 'after';
-  /** The file for the names of all steps, written at the end as JSON. */
+  /** The file for the names of all steps, one a line. */
   readonly report: string;
 }
 
@@ -45,15 +46,34 @@ const HANDLE_CALLS = ['appendFile', 'chmod', 'datasync', 'sync', 'truncate', 'wr
 type Call = (this: unknown, ...args: unknown[]) => unknown;
 type Holder = Record<string, Call>;
 
-const { writeFileSync, writeSync } = fs;
-const plan: KillPlan | undefined = process.env.ONETAKE_KILL && JSON.parse(process.env.ONETAKE_KILL);
+/** What the threads of a process share. */
+interface Shared {
+  readonly plan: KillPlan;
+  readonly steps: Int32Array<SharedArrayBuffer>;
+}
+
+const { openSync, writeSync } = fs;
+const SHARED = 'onetake-kill';
+if (isMainThread && process.env.ONETAKE_KILL) {
+  const plan: KillPlan = JSON.parse(process.env.ONETAKE_KILL);
+  const steps = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  setEnvironmentData(SHARED, { plan, steps } satisfies Shared);
+}
 // Not for children of this process.
 delete process.env.ONETAKE_KILL;
 
-const steps: string[] = [];
+const shared = getEnvironmentData(SHARED) as Shared | undefined;
+const plan = shared?.plan;
+const report = plan && openSync(plan.report, 'a');
+
+/** The number of the step. */
+function noted(name: string): number {
+  if (report !== undefined) writeSync(report, `${name}\n`);
+  return shared ? Atomics.add(shared.steps, 0, 1) + 1 : 0;
+}
 
 function die(name: string): never {
-  writeSync(2, `killed ${plan?.when} step ${steps.length}, ${name}\n`);
+  writeSync(2, `killed ${plan?.when} step ${plan?.step}, ${name}\n`);
   process.kill(process.pid, 'SIGKILL');
   // The signal may take a moment to arrive; nothing more may happen until then.
   for (;;);
@@ -70,8 +90,7 @@ function count(
   holder[call] = function counted(...args) {
     const name = nameOf(this, args);
     if (name === undefined) return original.apply(this, args);
-    steps.push(name);
-    const mine = steps.length === plan?.step;
+    const mine = noted(name) === plan?.step;
     if (mine && plan?.when === 'before') die(name);
     if (mine && plan?.when === 'after' && typeof args.at(-1) === 'function') {
       args[args.length - 1] = () => die(name);
@@ -142,5 +161,4 @@ const brief = (sql: unknown): string => String(sql).trim().replaceAll(/\s+/g, ' 
 if (plan) {
   await countFiles();
   countDatabases();
-  process.on('exit', () => writeFileSync(plan.report, JSON.stringify(steps)));
 }

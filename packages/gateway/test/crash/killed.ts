@@ -50,10 +50,10 @@ export interface Scenario<P extends Program> {
 
 /** Lets a program end by itself, then kills it at a sample of its steps, each in a fresh place. */
 export async function killAnywhere<P extends Program>(scenario: Scenario<P>): Promise<void> {
-  const report = join(await tempFolder(), 'steps.json');
+  const report = join(await tempFolder(), 'steps');
   const whole = await scenario.fresh();
   expect((await run(whole, { report })).signal).toBe(null);
-  const steps: string[] = JSON.parse(await readFile(report, 'utf8'));
+  const steps = (await readFile(report, 'utf8')).trimEnd().split('\n');
   for (const step of scenario.steps) expect(steps).toContainEqual(expect.stringMatching(step));
   await scenario.ended(whole);
 

@@ -1,22 +1,21 @@
 import type { Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { Log } from '../../observability/log.ts';
-import { watchFiles } from '../folder/files.ts';
 import { explainedFolder, lockFolder } from '../folder/lock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from '../folder/marks.ts';
 import { createRowReader } from '../readRows.ts';
-import { sqliteRetention } from '../retention/sqlite.ts';
 import type { Store } from '../store.ts';
 import { sqliteAccounts } from './accounts.ts';
 import { sqliteEstimates } from './estimates.ts';
 import { sqliteEvents } from './events.ts';
-import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
-import { createGroupCommit } from './groupCommit.ts';
+import { type Executor, executeHere, executeInThreads } from './executor.ts';
+import { makeFolder, openSqliteFile } from './file.ts';
 import { sqliteKeys } from './keys.ts';
 import { sqliteMedia } from './media.ts';
 import { migrateDatabase } from './migrations.ts';
+import { type Connection, connectionOf } from './operations/connection.ts';
+import { prepareStatements } from './operations/statements.ts';
 import type { SqliteParts } from './parts.ts';
-import { prepareStatements } from './statements.ts';
 import { sqliteOwnership, sqliteTasks } from './tasks.ts';
 import { sqliteWebhooks } from './webhooks.ts';
 
@@ -27,6 +26,8 @@ export interface SqliteOptions {
   readonly exclusive: boolean;
   /** Allows to open a backup that was not recovered yet, in order to recover it. */
   readonly recovering?: boolean;
+  /** Writes, and reads many rows, in threads of their own: for the gateway. By default in this one, which is ready sooner. */
+  readonly threads?: boolean;
   /** How often to look for another process's writes, in milliseconds. */
   readonly foreignChangeMs?: number;
   /** How long a write waits for another process that has locked the file, in milliseconds. */
@@ -61,69 +62,84 @@ async function openLocked(options: SqliteOptions, unlock: () => void): Promise<S
 }
 
 function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Store {
-  const sql = prepareStatements(db);
-  const inGroup = createGroupCommit(db, {
-    ...options,
-    requireWritable: watchFiles([sqlitePath(options.dir), `${sqlitePath(options.dir)}-wal`]),
-  });
-  const rows = createRowReader(options.log);
   const deliveryListeners = new Set<() => void>();
   const onDelivery = () => {
     for (const listener of deliveryListeners) listener();
   };
-  const parts: SqliteParts = { sql, rows, inGroup, onDelivery };
-  const timers = new Set<NodeJS.Timeout>();
+  const executor = options.threads
+    ? executeInThreads({ ...options, onDelivery })
+    : executeHere(db, { ...options, onDelivery });
+  const { write, read } = executor;
+  const rows = createRowReader(options.log);
+  const connection = connectionOf(db);
+  const parts: SqliteParts = { db: connection, sql: prepareStatements(connection), rows, write, read };
+  const changes = externalChanges(connection, executor, options.foreignChangeMs);
 
   return {
     ...sqliteTasks(parts, db),
     ...sqliteOwnership(parts),
     ...sqliteMedia(parts),
     ...sqliteKeys(parts),
-    ...sqliteAccounts(parts, db),
-    ...sqliteEstimates(parts, db),
-    ...sqliteEvents(parts, db),
-    ...sqliteWebhooks(parts, db),
-    ...sqliteRetention(parts, db),
+    ...sqliteAccounts(parts),
+    ...sqliteEstimates(parts),
+    ...sqliteEvents(parts),
+    ...sqliteWebhooks(parts),
+    tasksAfter: read.tasksAfter,
+    removeTasks: write.removeTasks,
+    ledgeredAfter: read.ledgeredAfter,
+    summariseLedger: write.summariseLedger,
+    removeDeliveries: write.removeDeliveries,
     onDelivery(listener) {
       deliveryListeners.add(listener);
       return () => deliveryListeners.delete(listener);
     },
     sharedLimits: undefined,
-    secret: (name, make) =>
-      inGroup(() => {
-        sql.putSecret.run(name, make());
-        return sql.secret.get(name)?.value ?? '';
-      }),
-    onExternalChange(listener) {
-      // `data_version` changes when another connection has committed; asking costs microseconds.
-      const version = (): unknown => db.pragma('data_version', { simple: true });
-      let seen = version();
-      const timer = setInterval(() => {
-        const current = version();
-        if (current === seen) return;
-        seen = current;
-        listener();
-      }, options.foreignChangeMs ?? 500);
-      timer.unref();
-      timers.add(timer);
-      return () => {
-        clearInterval(timer);
-        timers.delete(timer);
-      };
-    },
+    secret: async (name, make) => parts.sql.secret.get(name)?.value ?? (await write.secret(name, make())),
+    onExternalChange: changes.onChange,
     unreadable: () => rows.unreadable,
-    check: () => inGroup(() => void sql.writeCheck.run()),
+    check: () => write.writeCheck(),
     async close() {
-      for (const timer of timers) clearInterval(timer);
+      changes.close();
       try {
-        // One more turn of the group commit: what was queued before this call is durable once it resolves.
-        await inGroup(() => undefined);
-      } catch {
-        // Every queued write was rejected with the reason; there is nothing more to wait for.
+        await executor.close();
       } finally {
         db.close();
         unlock();
       }
+    },
+  };
+}
+
+/** Looks for commits of other processes. Asking a connection costs microseconds. */
+function externalChanges(db: Connection, { dataVersion }: Executor, everyMs = 500) {
+  const timers = new Set<NodeJS.Timeout>();
+  // Of the connection that writes: to others its commits look like those of another process.
+  const opened = dataVersion().catch(() => undefined);
+
+  function onChange(listener: () => void): () => void {
+    let [seen, known] = [db.dataVersion(), opened];
+    const timer = setInterval(async () => {
+      const current = db.dataVersion();
+      if (current === seen) return;
+      seen = current;
+      const before = known;
+      // If it cannot be asked, another process may have written.
+      known = dataVersion().catch(() => undefined);
+      const [was, is] = await Promise.all([before, known]);
+      if (was === undefined || is !== was) listener();
+    }, everyMs);
+    timer.unref();
+    timers.add(timer);
+    return () => {
+      clearInterval(timer);
+      timers.delete(timer);
+    };
+  }
+
+  return {
+    onChange,
+    close() {
+      for (const timer of timers) clearInterval(timer);
     },
   };
 }

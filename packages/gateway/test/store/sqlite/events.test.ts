@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
-import { EVENTS_OF_PROJECT } from '../../../src/store/sqlite/events.ts';
 import { migrateSqlite } from '../../../src/store/sqlite/migrations.ts';
+import { EVENTS_OF_PROJECT } from '../../../src/store/sqlite/operations/events.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 it('a stream of a project reads its own events only, in order', async () => {

@@ -1,14 +1,14 @@
-import type { Database, Statement } from 'better-sqlite3';
-import type { SqliteParts } from '../sqlite/parts.ts';
+import type { Statement } from 'better-sqlite3';
 import {
   type AcceptedAt,
   deliveryIdAt,
   LEDGERED_AFTER,
-  type RetentionStore,
+  type OldTasks,
   retentionSteps,
   type Steps,
   TASKS_AFTER,
-} from './retention.ts';
+} from '../../retention/retention.ts';
+import type { ReadParts, WriteParts } from './parts.ts';
 
 const steps = retentionSteps({
   inIds: (column) => `${column} in (select value from json_each($1))`,
@@ -21,8 +21,8 @@ const steps = retentionSteps({
     not exists (select 1 from ledger l where l.task_id = t.id and typeof(l.amount_micros) || typeof(l.created_at) <> 'integerinteger')`,
 });
 
-/** The end of rows in the embedded store. */
-export function sqliteRetention({ inGroup }: Pick<SqliteParts, 'inGroup'>, db: Database): RetentionStore {
+/** The end of rows. */
+export function retentionWrites({ db }: WriteParts) {
   const prepared = new Map<string, Statement<[object], { id: string }>>();
   const removeDeliveries = db.prepare<[string, number]>(`
     delete from webhook_deliveries where id in (
@@ -46,18 +46,19 @@ export function sqliteRetention({ inGroup }: Pick<SqliteParts, 'inGroup'>, db: D
     return step.value;
   }
 
+  return {
+    removeTasks: (old: OldTasks): readonly string[] => run(steps.removeTasks(old)),
+    summariseLedger: (old: OldTasks): readonly string[] => run(steps.summariseLedger(old)),
+    removeDeliveries: (now: number, keepMs: number, limit: number): number =>
+      removeDeliveries.run(deliveryIdAt(now - keepMs), limit).changes,
+  };
+}
+
+export function retentionReads({ db }: ReadParts) {
   const page = (text: string) => {
     const query = db.prepare<[object], AcceptedAt>(text);
-    return async (after: string, limit: number) =>
+    return (after: string, limit: number): readonly AcceptedAt[] =>
       query.all({ 1: after, 2: limit }).map(({ id, createdAt }) => ({ id, createdAt: Number(createdAt) }));
   };
-
-  return {
-    tasksAfter: page(TASKS_AFTER),
-    removeTasks: (old) => inGroup(() => run(steps.removeTasks(old))),
-    ledgeredAfter: page(LEDGERED_AFTER),
-    summariseLedger: (old) => inGroup(() => run(steps.summariseLedger(old))),
-    removeDeliveries: (now, keepMs, limit) =>
-      inGroup(() => removeDeliveries.run(deliveryIdAt(now - keepMs), limit).changes),
-  };
+  return { tasksAfter: page(TASKS_AFTER), ledgeredAfter: page(LEDGERED_AFTER) };
 }

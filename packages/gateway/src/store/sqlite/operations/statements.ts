@@ -1,7 +1,5 @@
-import type { Database } from 'better-sqlite3';
-
-import type { TaskEvent } from '../../tasks/events.ts';
-import type { Attempt, Phase, Task } from '../../tasks/task.ts';
+import type { TaskEvent } from '../../../tasks/events.ts';
+import type { Attempt, Phase, Task } from '../../../tasks/task.ts';
 import {
   ANNOUNCED,
   ATTEMPTS,
@@ -21,10 +19,11 @@ import {
   type TaskWithAttempt,
   taskToRow,
   UNFINISHED,
-} from '../tables.ts';
+} from '../../tables.ts';
+import type { Connection } from './connection.ts';
 
 /** Every statement of the embedded store's hot paths, prepared once. */
-export function prepareStatements(db: Database) {
+export function prepareStatements(db: Connection) {
   return {
     ...taskStatements(db),
     ...ownershipStatements(db),
@@ -37,7 +36,7 @@ export function prepareStatements(db: Database) {
 const OF_PAIR = 'where project_id = @projectId and name = @name and value = @value';
 const SELECT_TASKS = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
 
-function taskStatements(db: Database) {
+function taskStatements(db: Connection) {
   const insertTask = db.prepare(`
     insert into tasks (${listOf(TASKS)}) values (${listOf(TASKS, '@')})
     on conflict (id) do nothing`);
@@ -134,7 +133,7 @@ function taskStatements(db: Database) {
   };
 }
 
-function ownershipStatements(db: Database) {
+function ownershipStatements(db: Connection) {
   return {
     owned: db.prepare<[string, string, number], TaskWithAttempt>(
       `${SELECT_TASKS} where ${UNFINISHED} and owner = ? and t.id > ? order by t.id limit ?`,
@@ -166,7 +165,7 @@ const FILES = `
   where kind = 'file' and project_id = @projectId and state <> 'pending' and (expires_at is null or expires_at > @now)
     and (@purpose is null or purpose = @purpose)`;
 
-function mediaStatements(db: Database) {
+function mediaStatements(db: Connection) {
   return {
     putMedia: db.prepare(`
       insert into media (${listOf(MEDIA)}) values (${listOf(MEDIA, '@')})
@@ -209,7 +208,7 @@ function mediaStatements(db: Database) {
   };
 }
 
-function keyStatements(db: Database) {
+function keyStatements(db: Connection) {
   return {
     ensureProject: db.prepare<[string, string, number]>(
       'insert into projects (id, name, created_at) values (?, ?, ?) on conflict (id) do nothing',
@@ -231,7 +230,7 @@ function keyStatements(db: Database) {
   };
 }
 
-function otherStatements(db: Database) {
+function otherStatements(db: Connection) {
   return {
     putSecret: db.prepare<[string, string]>(
       'insert into secrets (name, value) values (?, ?) on conflict (name) do nothing',
