@@ -24,6 +24,8 @@ const BENCHES: Readonly<Record<string, string>> = {
   adoption: 'bench/adoption.ts',
   costs: 'bench/costs.ts',
   bytes: 'bench/bytes.ts',
+  start: 'bench/start.ts',
+  renderer: 'bench/renderer.ts',
 };
 
 const USAGE = `npm run bench -- [--only ${Object.keys(BENCHES).join(',')}] [--write] [-- options of the one bench]`;

@@ -28,6 +28,7 @@ const TASKS = {
   'bench:webhooks': ['bench/webhooks.ts'],
   'bench:lists': ['bench/lists.ts'],
   'bench:start': ['bench/start.ts'],
+  'bench:renderer': ['bench/renderer.ts'],
   'bench:bytes': ['bench/bytes.ts'],
   'bench:growth': ['bench/growth.ts'],
   'bench:files': ['bench/filesTouched.ts'],
@@ -67,6 +68,8 @@ const USAGES = {
   'bench:webhooks':
     '[--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]     taking due webhooks and listing them, with many stored',
   'bench:lists': '[--rows 1000000] [--against checkout]     lists of tasks by every filter, with many stored',
+  'bench:renderer':
+    '[--rounds 3] [--seconds 1]     the built-in renderer beside ffmpeg, which encodes the same frames',
   'bench:start':
     '[--rounds 5]     start to first answer and memory of the packed gateway, of the sources and of a bare server',
   'bench:bytes':
