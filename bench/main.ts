@@ -16,6 +16,7 @@ import { aboutMachine, type Measurement, mergeInto, pageOf, plotOf } from './sha
  *   npm run bench -- [--only query,lists] [--write] [-- options of the bench]
  */
 const BENCHES: Readonly<Record<string, string>> = {
+  query: 'bench/query.ts',
   lists: 'bench/lists.ts',
   submits: 'bench/submits.ts',
   growth: 'bench/growth.ts',

@@ -47,7 +47,8 @@ const TASKS = {
 const USAGES = {
   test: '[filter …]        everything that must hold; with a filter the test files whose path matches',
   bench: '[--only query,lists] [--write] [-- options of the one bench]     all benches, one after the other',
-  'bench:query': 'status queries per second, beside a bare server',
+  'bench:query':
+    '[--rounds 7] [--requests 8000] [--tasks 10000,100000] [--against checkout]     CPU time of status queries, beside bare node:http',
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',

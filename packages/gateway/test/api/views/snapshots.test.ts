@@ -162,7 +162,7 @@ describe('a cached response', () => {
     await snapshots.read(asked);
     await snapshots.read(forgotten);
     // A megabyte each: more than the cache holds.
-    for (let read = 0; read < 40; read++) {
+    for (let read = 0; read < 80; read++) {
       await snapshots.read(has(large()).id);
       expect(kept(asked)).toBe(1);
     }

@@ -1,0 +1,87 @@
+import { connect } from 'node:net';
+
+/** What a load asks, and how. */
+export interface Load {
+  readonly port: number;
+  /** Each is asked in turn. */
+  readonly paths: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  /** The status that every answer must have. */
+  readonly status: number;
+  readonly requests: number;
+  readonly connections: number;
+  /** Requests in progress on each connection. */
+  readonly pipelining: number;
+}
+
+const END_OF_HEAD = '\r\n\r\n';
+
+/**
+ * Sends requests over connections that are kept, and resolves when all are answered. Plain sockets, so that the client takes less time of
+ * the machine than the servers that are measured.
+ */
+export async function runLoad(load: Load): Promise<void> {
+  const asked = { next: 0 };
+  await Promise.all(Array.from({ length: load.connections }, () => oneConnection(load, asked)));
+}
+
+function oneConnection(load: Load, asked: { next: number }): Promise<void> {
+  const { port, paths, headers, status, requests, pipelining } = load;
+  const head = `${Object.entries({ host: `127.0.0.1:${port}`, connection: 'keep-alive', ...headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`;
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    let waiting = 0;
+    let rest = '';
+    const ask = () => {
+      let text = '';
+      for (; waiting < pipelining && asked.next < requests; waiting++)
+        text += `GET ${paths[asked.next++ % paths.length]} HTTP/1.1\r\n${head}`;
+      if (text !== '') socket.write(text, 'latin1');
+      else if (waiting === 0) socket.end(resolve);
+    };
+    socket.once('connect', ask);
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the server closed a connection')));
+    socket.on('data', (chunk) => {
+      rest += chunk.toString('latin1');
+      let from = 0;
+      for (
+        let length = lengthOf(rest, from, status);
+        length !== undefined;
+        length = lengthOf(rest, from, status)
+      ) {
+        from += length;
+        waiting -= 1;
+      }
+      if (from === 0) return;
+      rest = rest.slice(from);
+      ask();
+    });
+  });
+}
+
+/** The length of the answer that begins at `from`; undefined if it is not all there. */
+function lengthOf(text: string, from: number, status: number): number | undefined {
+  const end = text.indexOf(END_OF_HEAD, from);
+  if (end === -1) return undefined;
+  const head = text.slice(from, end);
+  if (head.slice(9, 12) !== String(status))
+    throw new Error(`expected ${status}: ${text.slice(from, end + 500)}`);
+  const body = status === 304 ? 0 : Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN);
+  if (Number.isNaN(body)) throw new Error(`an answer has no length: ${head}`);
+  const length = head.length + END_OF_HEAD.length + body;
+  return from + length <= text.length ? length : undefined;
+}
+
+/** As a process of its own, it runs the loads that its parent sends, and tells when each has ended. */
+if (import.meta.main) {
+  process.on('message', (load: Load) => {
+    runLoad(load).then(
+      () => process.send?.({}),
+      (error) => process.send?.({ error: String(error) }),
+    );
+  });
+  process.once('disconnect', () => process.exit());
+}
