@@ -82,7 +82,17 @@ export function readFields(body: unknown): ReadonlyMap<Field, Given> {
     throw invalidRequest('The body must be a JSON object with at least "model" and "prompt".');
   }
   const fields = new Map<Field, Given>();
-  // Sorted, so that the error does not depend on the order of the body.
+  for (const [name, value] of Object.entries(body)) {
+    const field = FIELD_OF.get(name);
+    if (field === undefined || fields.has(field)) return readSorted(body);
+    if (value !== null) fields.set(field, { name, value });
+  }
+  return fields;
+}
+
+/** Reads a body with an unknown field or two spellings of one. Sorted, so that the error does not depend on the order of the body. */
+function readSorted(body: object): ReadonlyMap<Field, Given> {
+  const fields = new Map<Field, Given>();
   const given = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
   const unknown = given.map(([name]) => name).filter((name) => !FIELD_OF.has(name));
   if (unknown.length > 0) throw unknownFields(unknown, [...FIELD_OF.keys()]);

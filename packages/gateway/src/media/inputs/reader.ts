@@ -293,6 +293,7 @@ interface NamedImage {
 
 /** Lists the images of a request. */
 function imagesOf(draft: DraftRequest): NamedImage[] {
+  if ((draft.image ?? draft.lastFrame ?? draft.references) === undefined) return [];
   const given = new Map<string, string | undefined>([
     [wireName('image'), draft.image],
     [wireName('lastFrame'), draft.lastFrame],
