@@ -43,6 +43,11 @@ export const nullInspector: VideoInspector = {
   }),
   remux: async () => ({ ok: true }),
   digest: async () => '0'.repeat(64),
+  follow: () => ({
+    written: () => undefined,
+    finish: async () => '0'.repeat(64),
+    drop: () => undefined,
+  }),
   prepare: async () => undefined,
   poster: (videoPath, use) => use(videoPath),
 };

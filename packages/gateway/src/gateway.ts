@@ -23,7 +23,7 @@ import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
 import type { EngineParts, VideoInspector } from './engine/parts.ts';
 import { createGatewayMetrics, createGatewayReadiness, watchWebhooks } from './health.ts';
 import { openLimits } from './limits/open.ts';
-import { digestOf } from './media/checkedStream.ts';
+import { createDigester, type Digester } from './media/digest/digester.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
 import { drawFitting } from './media/inputs/fit.ts';
 import { createInputReader } from './media/inputs/reader.ts';
@@ -137,6 +137,8 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   opened.defer(() => limits.stop());
   const native = createNativePool({ concurrency: INSPECTORS, log });
   opened.defer(() => native.close());
+  const digester = createDigester();
+  opened.defer(() => digester.close());
   const linkSecret = await store.secret('links', () => randomBytes(32).toString('hex'));
   const linkTo = inputLinks(config, linkSecret, clock);
   const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
@@ -179,7 +181,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     cluster,
     limits,
     storage,
-    inspector: createInspector(native),
+    inspector: createInspector(native, digester),
     accounts: registry.accounts,
     openFormer: registry.openFormer,
     catalogue,
@@ -514,11 +516,12 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
   return engine;
 }
 
-const createInspector = (native: NativePool): VideoInspector => ({
+const createInspector = (native: NativePool, { digest, follow }: Digester): VideoInspector => ({
   prepare: () => prepareProbe(native),
   probe: (path) => probeVideo(native, path),
   remux: (path, outPath) => remuxVideo(native, path, outPath),
-  digest: digestOf,
+  digest,
+  follow,
   poster: (videoPath, use) => withPosterFile(native, videoPath, use),
 });
 

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Limits } from '../limits/limits.ts';
+import type { FollowedFile } from '../media/digest/digester.ts';
 import type { ProbeVerdict } from '../media/inspect/probe.job.ts';
 import type { RemuxVerdict } from '../media/inspect/remux.job.ts';
 import type { MediaStorage } from '../media/media.ts';
@@ -55,6 +56,8 @@ export interface VideoInspector {
   remux(path: string, outPath: string): Promise<RemuxVerdict>;
   /** Hex SHA-256. */
   digest(path: string): Promise<string>;
+  /** Begins to hash a file that is being written. */
+  follow(path: string): FollowedFile;
   /** Extracts a poster frame as a JPEG file. The file exists until `use` has ended. */
   poster(videoPath: string, use: (posterPath: string) => Promise<void>): Promise<void>;
 }

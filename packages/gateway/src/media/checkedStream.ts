@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { pipeline, type Readable, Transform } from 'node:stream';
 import { unreadStream } from '../net/unreadStream.ts';
 
@@ -95,9 +94,4 @@ export async function measureStream(source: Readable): Promise<{ bytes: number; 
     bytes += piece.length;
   }
   return { bytes, sha256: hash.digest('hex') };
-}
-
-/** Hex SHA-256 of a file, in constant memory. */
-export async function digestOf(path: string): Promise<string> {
-  return (await measureStream(createReadStream(path))).sha256;
 }

@@ -62,6 +62,14 @@ export const fakeInspector: VideoInspector = {
       .update(await readFile(path))
       .digest('hex');
   },
+  follow: (path) => ({
+    written: () => undefined,
+    async finish(length) {
+      const bytes = await readFile(path);
+      return createHash('sha256').update(bytes.subarray(0, length)).digest('hex');
+    },
+    drop: () => undefined,
+  }),
   async poster(videoPath, use) {
     const file = await readFile(videoPath);
     const path = join(tmpdir(), `onetake-poster-${randomUUID()}.jpg`);

@@ -87,6 +87,21 @@ const NOTE = z.object({
 });
 type Note = z.infer<typeof NOTE>;
 
+/** What is there of a video, and how long it may become. */
+interface Staged {
+  readonly write: MediaWrite;
+  readonly note: Note;
+  readonly maxBytes: number;
+}
+
+/** A complete file that was not probed yet. */
+interface Received {
+  readonly write: MediaWrite;
+  readonly note: Note;
+  /** Undefined if it was not hashed while it was written. */
+  readonly sha256: Promise<string> | undefined;
+}
+
 type StagingParts = Pick<EngineParts, 'storage' | 'inspector' | 'log'>;
 
 export function createStaging({ storage, inspector, log }: StagingParts): Staging {
@@ -99,21 +114,27 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     const found = await storage.write(key);
     const noted = NOTE.safeParse(await found.readNote()).data ?? {};
     const whole = found.partial > 0 && noted.total === found.partial;
-    const { write, note } = whole
-      ? { write: found, note: noted }
-      : await download(key, found, noted, bounded(open, maxBytes)).catch(async (error) => {
-          // A resumed download would exceed the limit too.
-          if (error instanceof TooLarge) await found.abandon();
-          throw error;
-        });
-    if (!note.checked) return look(write, note, memory);
+    const { write, note, sha256 }: Received = whole
+      ? { write: found, note: noted, sha256: undefined }
+      : await download(key, { write: found, note: noted, maxBytes }, bounded(open, maxBytes)).catch(
+          async (error) => {
+            // A resumed download would exceed the limit too.
+            if (error instanceof TooLarge) await found.abandon();
+            throw error;
+          },
+        );
+    if (!note.checked) return look(write, note, sha256, memory);
     if (!memory.verified) await verify(write, note.checked.sha256);
     memory.verified = true;
     return { write, bytes: write.partial, ...note.checked };
   }
 
   /** Downloads the video. Resumes an earlier try if the upstream still has the same bytes. */
-  async function download(key: string, write: MediaWrite, note: Note, open: OpenVideo) {
+  async function download(
+    key: string,
+    { write, note, maxBytes }: Staged,
+    open: OpenVideo,
+  ): Promise<Received> {
     const opened = await openAt(write.partial, open).catch((error: unknown) => {
       if (write.partial > 0 && error instanceof FetchFailed && error.cause instanceof NotResumable)
         return error.cause;
@@ -122,47 +143,69 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     if (opened instanceof NotResumable) {
       const { bytes: total = write.partial } = opened;
       if (total === write.partial && (await inspector.probe(write.path)).ok)
-        return { write, note: { total } };
+        return { write, note: { total }, sha256: undefined };
     } else if (isOther(opened, write.partial, note)) drop(opened.stream);
-    else return receive(key, write, opened);
+    else return receive(key, write, opened, maxBytes);
     log.info(
       { event: 'download.restarted', key, staged: write.partial },
       'a download cannot be resumed; it starts again',
     );
     await write.abandon();
     const restarted = await openAt(0, open);
-    if (restarted.offset === 0) return receive(key, await storage.write(key), restarted);
+    if (restarted.offset === 0) return receive(key, await storage.write(key), restarted, maxBytes);
     drop(restarted.stream);
     throw new FetchFailed(new Error('the upstream does not send the video from its beginning'));
   }
 
-  async function receive(key: string, write: MediaWrite, { stream, offset, bytes, version }: OpenedResult) {
+  async function receive(
+    key: string,
+    write: MediaWrite,
+    { stream, offset, bytes, version }: OpenedResult,
+    maxBytes: number,
+  ): Promise<Received> {
     const about: Note = {
       ...(bytes === undefined ? {} : { total: bytes }),
       ...(version === undefined ? {} : { version }),
     };
     // An error before the first read would have no other listener and would end the process.
     stream.on('error', () => undefined);
+    const digest = inspector.follow(write.path);
     try {
       // Written before the bytes, so that a later process can tell whether they are complete.
       await write.writeNote(about);
-      const total = await write.append(Readable.from(fromUpstream(stream)), offset);
+      const total = await write.append(
+        Readable.from(fromUpstream(limited(stream, offset, maxBytes))),
+        offset,
+        digest.written,
+      );
       if (bytes === undefined) await write.writeNote({ ...about, total });
       else if (total !== bytes) {
         if (total > bytes) await write.abandon();
         throw new FetchFailed(new Error(`${total} of ${bytes} bytes arrived`));
       }
+      const sha256 = digest.finish(total);
+      // Awaited once the file was probed.
+      sha256.catch(() => undefined);
       // Opened again to get the current length.
-      return { write: await storage.write(key), note: { ...about, total } };
+      return { write: await storage.write(key), note: { ...about, total }, sha256 };
     } finally {
       stream.destroy();
+      digest.drop();
     }
   }
 
-  /** Probes a complete file and computes its digest. */
-  async function look(write: MediaWrite, note: Note, memory: StagingMemory): Promise<StagedVideo> {
+  /** Probes a complete file. Its digest is computed if that was not done while it was written. */
+  async function look(
+    write: MediaWrite,
+    note: Note,
+    digest: Promise<string> | undefined,
+    memory: StagingMemory,
+  ): Promise<StagedVideo> {
     // Side by side, because clients wait for both.
-    const [verdict, sha256] = await Promise.all([inspector.probe(write.path), inspector.digest(write.path)]);
+    const [verdict, sha256] = await Promise.all([
+      inspector.probe(write.path),
+      digest ?? inspector.digest(write.path),
+    ]);
     if (!verdict.ok) {
       // A resumed download would keep the damage.
       await write.abandon();
@@ -206,7 +249,7 @@ async function openAt(offset: number, open: OpenVideo): Promise<OpenedResult> {
   }
 }
 
-/** Limits the size of what `open` returns, so that an endless stream cannot fill the disk. */
+/** Refuses what says that it has more bytes. A stream that does not say it is limited while it is read. */
 const bounded =
   (open: OpenVideo, maxBytes: number): OpenVideo =>
   async (offset) => {
@@ -215,28 +258,28 @@ const bounded =
       drop(opened.stream);
       throw new TooLarge(maxBytes);
     }
-    return { ...opened, stream: atMost(maxBytes, opened) };
+    return opened;
   };
 
 /** The opened stream, which fails with `TooLarge` once the video exceeds `maxBytes`. */
 export function atMost(maxBytes: number, { stream, offset }: OpenedResult): Readable {
   // The stream may fail or be destroyed before it is read, which a generator that has not started does not handle.
   stream.on('error', () => undefined);
-  const bounded = Readable.from(
-    (async function* () {
-      let length = offset;
-      for await (const piece of stream) {
-        length += piece.length;
-        if (length > maxBytes) throw new TooLarge(maxBytes);
-        yield piece;
-      }
-    })(),
-  );
-  return bounded.once('close', () => stream.destroy());
+  return Readable.from(limited(stream, offset, maxBytes)).once('close', () => stream.destroy());
+}
+
+/** An endless stream cannot fill the disk. */
+async function* limited(stream: Readable, offset: number, maxBytes: number): AsyncGenerator<Buffer> {
+  let length = offset;
+  for await (const piece of stream) {
+    length += piece.length;
+    if (length > maxBytes) throw new TooLarge(maxBytes);
+    yield piece;
+  }
 }
 
 /** Marks errors of the upstream's stream, which may look like errors of the local disk. */
-async function* fromUpstream(stream: Readable): AsyncGenerator<Buffer> {
+async function* fromUpstream(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* stream;
   } catch (error) {

@@ -56,13 +56,19 @@ export async function openFileWrite({
     }
   }
 
-  async function appendAt(file: FileHandle, stream: Readable, offset: number): Promise<number> {
+  async function appendAt(
+    file: FileHandle,
+    stream: Readable,
+    offset: number,
+    written: (length: number) => void,
+  ): Promise<number> {
     await explained(async () => {
       const { size } = await file.stat();
       if (offset > size) throw new Error(`cannot append to ${key} at ${offset}: it has ${size} bytes`);
       await file.truncate(offset);
     });
     length = offset;
+    written(length);
     let room = 0;
     // Only errors of the local disk are explained. Errors of the source stream can have the same codes.
     for await (const piece of stream) {
@@ -73,6 +79,7 @@ export async function openFileWrite({
       room -= piece.length;
       await explained(() => writeWhole(file, piece, length));
       length += piece.length;
+      written(length);
     }
     return length;
   }
@@ -81,7 +88,7 @@ export async function openFileWrite({
     partial,
     path: part,
 
-    async append(stream, offset) {
+    async append(stream, offset, written = () => undefined) {
       // An error before the first read would have no listener and end the process.
       stream.on('error', () => undefined);
       try {
@@ -89,7 +96,7 @@ export async function openFileWrite({
           // Not with the `a` flag: on Linux it ignores positions.
           const file = await explained(() => open(part, constants.O_RDWR | constants.O_CREAT));
           try {
-            return await appendAt(file, stream, offset);
+            return await appendAt(file, stream, offset, written);
           } finally {
             await file.close();
           }

@@ -40,17 +40,36 @@ const away = () => new OnetakeError('storage_unavailable', 503, 'The storage is 
 /** Parts that fail a few times. */
 type Trouble = (fail: () => void, parts: EngineParts) => Partial<EngineParts>;
 
-const inspecting =
-  (name: 'probe' | 'digest'): Trouble =>
-  (fail) => ({
-    inspector: {
-      ...fakeInspector,
-      async [name](path: string) {
-        fail();
-        return fakeInspector[name](path);
-      },
+const probing: Trouble = (fail) => ({
+  inspector: {
+    ...fakeInspector,
+    async probe(path) {
+      fail();
+      return fakeInspector.probe(path);
     },
-  });
+  },
+});
+
+/** The file is hashed while it is written, or later if it was complete already. */
+const hashing: Trouble = (fail) => ({
+  inspector: {
+    ...fakeInspector,
+    async digest(path) {
+      fail();
+      return fakeInspector.digest(path);
+    },
+    follow(path) {
+      const file = fakeInspector.follow(path);
+      return {
+        ...file,
+        async finish(length) {
+          fail();
+          return file.finish(length);
+        },
+      };
+    },
+  },
+});
 
 const writing =
   (name: 'append' | 'writeNote' | 'readNote' | 'commit'): Trouble =>
@@ -83,9 +102,9 @@ const storing: Trouble = (fail, { store }) => ({
 
 describe('problems of this gateway lose no video, however long they last and whatever happens to the link', () => {
   it.each<[string, Trouble, () => Error]>([
-    ['no descriptors for the checker', inspecting('probe'), system('EMFILE')],
-    ['no memory for the checker', inspecting('probe'), system('ENOMEM')],
-    ['a disk that cannot be read', inspecting('digest'), system('EIO')],
+    ['no descriptors for the checker', probing, system('EMFILE')],
+    ['no memory for the checker', probing, system('ENOMEM')],
+    ['a disk that cannot be read', hashing, system('EIO')],
     ['a note that cannot be read', writing('readNote'), system('EMFILE')],
     ['an unavailable storage', writing('commit'), away],
     ['a disk that fails at the end', writing('commit'), system('EIO')],
@@ -139,7 +158,7 @@ describe('problems of this gateway lose no video, however long they last and wha
     const world = await createWorld({
       behaviour: ONE_LINK,
       settings: { downloadPatienceMs: 7_200_000 },
-      parts: (parts) => inspecting('probe')(failing(Number.POSITIVE_INFINITY, system('EMFILE')), parts),
+      parts: (parts) => probing(failing(Number.POSITIVE_INFINITY, system('EMFILE')), parts),
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject({ reason: 'result_lost' });
