@@ -33,7 +33,7 @@ import { createSpriteSheets } from './media/inspect/spriteSheets.ts';
 import { prepareProbe, probeAudio, probeVideo, remuxVideo, withPosterFile } from './media/inspect/video.ts';
 import { extensionOf } from './media/key.ts';
 import { createLinks } from './media/links/links.ts';
-import { openMedia } from './media/open.ts';
+import { mediaRootOf, openMedia } from './media/open.ts';
 import { createNativePool, type NativePool } from './native/pool.ts';
 import { createGuardedFetch, createUrlCheck } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
@@ -309,6 +309,8 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     logger: parts.logger,
     settings: {
       publicUrl: config.publicUrl,
+      sendfile: config.sendfile,
+      mediaRoot: mediaRootOf(config),
       corsOrigins: config.corsOrigins,
       linksInputs: linkBase(config) !== undefined,
       version: VERSION,

@@ -13,6 +13,7 @@ import type { InputReader } from '../media/inputs/reader.ts';
 import type { Uploads } from '../media/inputs/uploads.ts';
 import type { SpriteSheets } from '../media/inspect/spriteSheets.ts';
 import type { MediaLinks } from '../media/links/links.ts';
+import type { Sendfile } from '../media/sendfile.ts';
 import type { VerifiedMedia } from '../media/verified.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -63,6 +64,10 @@ export interface ApiContext {
 }
 
 export interface ApiSettings {
+  /** Tells the proxy in front of the gateway to send stored files itself. */
+  readonly sendfile?: Sendfile | undefined;
+  /** The folder of stored files, if they are not in a bucket. */
+  readonly mediaRoot: string;
   /** The configured public URL of this gateway, without a trailing slash. */
   readonly publicUrl: string | undefined;
   /** Origins whose pages may call the API. */

@@ -40,10 +40,15 @@ export function problemsTogether(config: Known): string[] {
 const OF_A_BUCKET = ['s3Endpoint', 's3PublicEndpoint', 's3Region', 's3AccessKeyId', 's3Sse'] as const;
 
 function mediaProblems(config: Known): string[] {
-  const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse, s3SseKmsKeyId, mediaLinks } = config;
+  const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse, s3SseKmsKeyId, mediaLinks, sendfile } = config;
   const problems = [
     ...(mediaLinks === 'bucket' && s3Bucket === undefined
       ? ['ONETAKE_MEDIA_LINKS: "bucket" needs ONETAKE_S3_BUCKET.']
+      : []),
+    ...(sendfile !== undefined && s3Bucket !== undefined
+      ? [
+          'ONETAKE_SENDFILE: is for files on this machine, not for ONETAKE_S3_BUCKET; ONETAKE_MEDIA_LINKS=bucket lets clients fetch them from the bucket.',
+        ]
       : []),
     ...((s3AccessKeyId === undefined) === (s3SecretAccessKey === undefined)
       ? []

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { CHOSEN_KEY_RULE, isChosenKey } from '../auth/keys.ts';
+import { readSendfile } from '../media/sendfile.ts';
 import { isProxyRule } from '../net/proxies.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 import { baseUrl, headerValue, hostLabel, webUrl } from '../settingSchemas.ts';
@@ -57,6 +58,15 @@ const bucketName = z
     (name) => !name.includes('..') && !/[.-]$/.test(name) && isIP(name) === 0,
     'must be the name of a bucket: not an address, without two dots in a row, and without a dot or hyphen at its end',
   );
+
+const sendfile = z.string().transform((text, context) => {
+  try {
+    return readSendfile(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+});
 
 const postgresUrl = z.string().superRefine((text, context) => {
   try {
@@ -226,6 +236,12 @@ export const SETTINGS = {
     default: 'gateway',
     description:
       'Target of `url` and `thumbnail_url`: the gateway, or the bucket with presigned links, so that downloads bypass the gateway.',
+  }),
+  sendfile: setting({
+    env: 'ONETAKE_SENDFILE',
+    schema: sendfile,
+    description:
+      'How the reverse proxy in front of the gateway is told to send stored files itself: `X-Accel-Redirect:/protected/` (nginx, with the path of an internal location) or `X-Sendfile` (Apache, lighttpd), also with the folder as that server sees it: `X-Sendfile:/srv/media/`. Only if clients reach the gateway through this proxy alone ([how](storage.md#let-the-reverse-proxy-send-the-files)). Default: the gateway sends them.',
   }),
   bootstrapKey: setting({
     env: 'ONETAKE_BOOTSTRAP_KEY',

@@ -86,7 +86,9 @@ function settle(done: (error: Error | null, piece?: Buffer) => void, make: () =>
 }
 
 /** Reads a stream to its end and returns its length and hex SHA-256. */
-export async function measureStream(source: Readable): Promise<{ bytes: number; sha256: string }> {
+export async function measureStream(
+  source: AsyncIterable<Buffer>,
+): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const piece of source) {

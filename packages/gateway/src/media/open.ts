@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ProxySettings } from '../net/proxies.ts';
 import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
@@ -50,11 +50,14 @@ const HOUR_MS = 3_600_000;
 /** Temporary copies of objects older than this were left by a crash. Milliseconds. */
 const TEMP_COPY_MS = 24 * HOUR_MS;
 
+/** The folder of stored files, if they are not in a bucket. */
+export const mediaRootOf = ({ dataDir }: Pick<MediaSettings, 'dataDir'>): string => resolve(dataDir, 'media');
+
 /** Opens the storage that the settings name: a bucket, or files below the data folder. Throws if they cannot be used. */
 export async function openMedia(settings: MediaSettings, parts: OpenMediaParts): Promise<OpenedMedia> {
   const bucket = bucketOf(settings);
   if (!bucket) {
-    const storage = createFileStorage({ root: join(settings.dataDir, 'media'), space: parts.space });
+    const storage = createFileStorage({ root: mediaRootOf(settings), space: parts.space });
     return { storage, linksBeside: (gateway) => gateway };
   }
   // Imported only if there is a bucket, because the SDK takes a while to load.

@@ -8,6 +8,7 @@ import { checkedStream, type Mismatch, measureStream } from './checkedStream.ts'
 import { FileBytes } from './files/fileBytes.ts';
 import { MissingObject } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
+import { piecesOf } from './pieces.ts';
 
 /** The columns of a media row that say what its bytes must be. */
 export interface StoredObject {
@@ -39,6 +40,8 @@ export interface VerifiedMedia<Row extends StoredObject> {
    * its length; it starts one verification of the whole object in the background.
    */
   read(row: Row, range?: { start: number; end: number }): Promise<Readable>;
+  /** As `stat`, for bytes that another server sends. It starts one verification of the whole object in the background, like a range. */
+  passOn(row: Row): Promise<MediaStat>;
   /** Reads the whole object. Resolves with undefined if it is intact. Throws if the storage cannot be read. */
   verify(row: Row): Promise<Damage | undefined>;
   /** Stops the reads in the background. */
@@ -102,7 +105,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
     const stop = () => source.destroy(new Error('the gateway stops'));
     stopping.signal.addEventListener('abort', stop);
     if (stopping.signal.aborted) stop();
-    const { bytes, sha256 } = await measureStream(source).finally(() =>
+    const { bytes, sha256 } = await measureStream(piecesOf(source)).finally(() =>
       stopping.signal.removeEventListener('abort', stop),
     );
     if (sha256 === row.sha256) {
@@ -143,16 +146,23 @@ export function createVerifiedMedia<Row extends StoredObject>({
     return notWhole(row, problem);
   }
 
+  async function statOf(row: Row): Promise<MediaStat> {
+    if (row.state === 'damaged') throw notWhole(row, 'digest');
+    const stat = await storage.stat(row.storageKey);
+    if (!stat) throw suspect(row, 'missing');
+    if (row.bytes !== undefined && stat.bytes !== row.bytes) throw suspect(row, 'length');
+    const known = verified.get(row.storageKey);
+    if (known !== undefined && known !== stat.modifiedAt) verified.delete(row.storageKey);
+    return stat;
+  }
+
   return {
     verify,
+    stat: statOf,
 
-    async stat(row) {
-      if (row.state === 'damaged') throw notWhole(row, 'digest');
-      const stat = await storage.stat(row.storageKey);
-      if (!stat) throw suspect(row, 'missing');
-      if (row.bytes !== undefined && stat.bytes !== row.bytes) throw suspect(row, 'length');
-      const known = verified.get(row.storageKey);
-      if (known !== undefined && known !== stat.modifiedAt) verified.delete(row.storageKey);
+    async passOn(row) {
+      const stat = await statOf(row);
+      if (row.sha256 !== undefined && !verified.has(row.storageKey)) verifyInBackground(row);
       return stat;
     },
 

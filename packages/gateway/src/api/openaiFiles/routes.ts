@@ -118,7 +118,7 @@ function listRoute(app: App, { store, clock }: ApiContext): void {
 }
 
 function fileRoutes(app: App, context: ApiContext): void {
-  const { media, uploads } = context;
+  const { uploads } = context;
   app.get(
     '/v1/files/:file_id',
     {
@@ -158,7 +158,7 @@ function fileRoutes(app: App, context: ApiContext): void {
       const row = await find(context, request);
       // Not the name that the caller gave it, which may have any characters.
       const filename = `${fileIdOf(row.id)}.${extensionOf(row.contentType)}`;
-      return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
+      return serveBytes(request, reply, context, row, { filename, disposition: 'attachment' });
     },
   });
 

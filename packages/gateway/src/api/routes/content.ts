@@ -93,11 +93,10 @@ export async function sendBytes(
   task: Task,
   variant: Variant,
 ): Promise<FastifyReply> {
-  const { media } = context;
   const row = await mediaOf(task, variant === 'thumbnail' ? 'thumbnail' : 'video', context);
   if (variant === 'spritesheet') return sendSpriteSheet(context, request, reply, row);
   const filename = variant === 'video' ? `${task.id}.mp4` : `${task.id}.jpg`;
-  return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
+  return serveBytes(request, reply, context, row, { filename, disposition: 'attachment' });
 }
 
 async function sendSpriteSheet(

@@ -7,7 +7,7 @@ import { ErrorAnswer } from '../schemas.ts';
 
 /** `GET /media/{file}`: signed links that expire. They need no key, so that players and browsers can use them. */
 export function linkRoutes(app: App, context: ApiContext): void {
-  const { links, media, clock } = context;
+  const { links, clock } = context;
   app.route({
     method: ['GET', 'HEAD'],
     url: '/media/:file',
@@ -50,7 +50,7 @@ export function linkRoutes(app: App, context: ApiContext): void {
       // Pages and scripts of any site may use the video; the signature is the authorisation.
       reply.headers({ 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' });
       const filename = `${row.taskId ?? row.id}.${extension}`;
-      return serveBytes(request, reply, media, row, { filename, disposition: 'inline' });
+      return serveBytes(request, reply, context, row, { filename, disposition: 'inline' });
     },
   });
 }
