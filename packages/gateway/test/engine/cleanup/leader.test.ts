@@ -15,10 +15,10 @@ const LOOKED = 2000;
 async function follower(options: WorldOptions = {}) {
   const cluster = createManualCluster();
   cluster.living = ['first', 'node-1'];
-  const asked = { expired: 0, late: 0, toRepair: 0, toCheck: 0, objects: 0, leftovers: 0 };
+  const asked = { expired: 0, old: 0, late: 0, toRepair: 0, toCheck: 0, objects: 0, leftovers: 0 };
   const world = await createWorld({
     ...options,
-    settings: { scrubIntervalMs: 10 * MINUTE, ...options.settings },
+    settings: { scrubIntervalMs: 10 * MINUTE, taskRetentionMs: 24 * HOUR, ...options.settings },
     parts(parts) {
       const { store, storage } = parts;
       const counted: ReturnType<NonNullable<WorldOptions['parts']>> = {
@@ -29,6 +29,10 @@ async function follower(options: WorldOptions = {}) {
           sweepable(...given) {
             asked.expired += 1;
             return store.sweepable(...given);
+          },
+          tasksAfter(...given) {
+            asked.old += 1;
+            return store.tasksAfter(...given);
           },
           expiredSince(...given) {
             asked.late += 1;
@@ -92,11 +96,20 @@ describe('a node that does not lead', () => {
   it('does no cleanup, repair or follow-up for the cluster, only on its own disk; it starts with them when it leads', async () => {
     const { world, asked, leads } = await follower();
     await world.advance(HOUR + 2 * MINUTE);
-    expect(asked).toEqual({ expired: 0, late: 0, toRepair: 0, toCheck: 0, objects: 0, leftovers: 1 });
+    expect(asked).toEqual({
+      expired: 0,
+      old: 0,
+      late: 0,
+      toRepair: 0,
+      toCheck: 0,
+      objects: 0,
+      leftovers: 1,
+    });
     await leads();
     expect(asked.late).toBe(1);
     await world.advance(11 * MINUTE);
     expect(asked.expired).toBeGreaterThanOrEqual(10);
+    expect(asked.old).toBeGreaterThanOrEqual(10);
     expect(asked.toRepair).toBeGreaterThanOrEqual(10);
     expect(asked.toCheck).toBe(1);
     expect(asked.late).toBe(1);

@@ -30,10 +30,10 @@ const exist = async ({ store }: World, ids: readonly string[]) =>
 describe('tasks that ended long ago', () => {
   it('are removed once they were kept for long enough, in batches, and are unknown then', async () => {
     const world = await worldOf();
-    const old = await ended(world, 120);
+    const old = await ended(world, 60);
     await world.advance(2 * HOUR);
     const [young = ''] = await ended(world, 1);
-    expect(await exist(world, [...old, young])).toHaveLength(121);
+    expect(await exist(world, [...old, young])).toHaveLength(61);
     const invalidated: unknown[] = [];
     world.feed.onInvalidate((id) => invalidated.push(id));
     await world.advance(HOUR + SWEEP);
