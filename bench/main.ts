@@ -19,6 +19,7 @@ const BENCHES: Readonly<Record<string, string>> = {
   query: 'bench/query.ts',
   lists: 'bench/lists.ts',
   submits: 'bench/submits.ts',
+  fsyncs: 'bench/fsyncs.ts',
   growth: 'bench/growth.ts',
   webhooks: 'bench/webhooks.ts',
   delivery: 'bench/delivery.ts',

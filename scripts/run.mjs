@@ -17,6 +17,7 @@ const TASKS = {
   'bench:query': ['bench/query.ts'],
   'bench:cluster': ['bench/cluster.ts'],
   'bench:costs': ['bench/costs.ts'],
+  'bench:fsyncs': ['bench/fsyncs.ts'],
   'bench:submits': ['bench/submits.ts'],
   'bench:adoption': ['bench/adoption.ts'],
   'bench:memory': ['bench/memory.ts'],
@@ -52,6 +53,8 @@ const USAGES = {
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',
+  'bench:fsyncs':
+    '[--rounds 2] [--against checkout]     syncs of a task alone and of 20 together on the embedded store',
   'bench:submits':
     '[--submits 3000] [--rounds 3] [--against checkout]     durable submits beside bare group commit, and status queries beside a submitting client',
   'bench:adoption': "[--tasks 10000] [--rounds 3] [--against checkout]     takeover of a dead node's tasks",

@@ -230,7 +230,8 @@ export interface SharedLimitStore {
 
 /**
  * Durable state. A promise that resolves means that the write survives `kill -9` and power loss. Writes of one turn
- * of the event loop may share a transaction; each still succeeds or fails alone.
+ * of the event loop may share a transaction; each still succeeds or fails alone. A write that is made again from what is there may survive a
+ * power loss only once a later one is durable (`sqlite/operations/writes.ts` lists them).
  */
 export interface Store
   extends TaskStore,

@@ -5,7 +5,7 @@ import { sqlitePath } from './file.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import { connectionOf } from './operations/connection.ts';
 import { createReads, type Reads } from './operations/reads.ts';
-import { createWrites, type Writes } from './operations/writes.ts';
+import { createWrites, rides, type Writes } from './operations/writes.ts';
 import { execute, type Remote, remote } from './threads/remote.ts';
 import { createThread } from './threads/thread.ts';
 
@@ -39,7 +39,7 @@ export function executeHere(db: Database, options: ExecutorOptions): Executor {
   const reads = createReads(connection);
   const inGroup = createGroupCommit(db, { ...options, requireWritable: requireFiles(options.dir) });
   return {
-    write: remote((name, args) => inGroup(() => execute(writes, name, args))),
+    write: remote((name, args) => inGroup(() => execute(writes, name, args), { rides: rides(name, args) })),
     read: remote(async (name, args) => execute(reads, name, args)),
     dataVersion: async () => connection.dataVersion(),
     // One more turn of the group commit. If it fails, every queued write was rejected with the reason.

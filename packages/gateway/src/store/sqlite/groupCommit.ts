@@ -2,11 +2,15 @@ import Sqlite, { type Database } from 'better-sqlite3';
 import { StoreRefused, StoreUnavailable } from '../errors.ts';
 import { databaseLocked, isLocked, LOCK_PATIENCE_MS, lockPause } from './locked.ts';
 
-/** Queues a write for the next group; resolves once it is durable. */
-export type GroupCommit = <T>(write: () => T) => Promise<T>;
+/**
+ * Queues a write for the next group; resolves once it is durable. `rides`: it survives the end of the process then, and a power failure once
+ * the next write that does not ride is durable.
+ */
+export type GroupCommit = <T>(write: () => T, options?: { readonly rides: boolean }) => Promise<T>;
 
 interface Queued {
   readonly write: () => unknown;
+  readonly rides: boolean;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
   /** When the write fails if the file is still locked. Monotonic milliseconds. */
@@ -32,6 +36,7 @@ export function createGroupCommit(
   let queue: Queued[] = [];
   let scheduled = false;
   let lockedTries = 0;
+  let isFull = true;
   // better-sqlite3 makes a nested transaction a savepoint.
   const alone = db.transaction((write: () => unknown) => write());
   const begin = db.prepare('begin immediate');
@@ -55,10 +60,17 @@ export function createGroupCommit(
     return settled;
   }
 
+  /** Syncs the log with the commit of this group, unless all of it rides. A synced commit makes everything durable that is in the log before it. */
+  function setSync(full: boolean): void {
+    if (full !== isFull) db.pragma(`synchronous = ${full ? 'FULL' : 'NORMAL'}`);
+    isFull = full;
+  }
+
   function flush(): void {
     scheduled = false;
     try {
       requireWritable?.();
+      setSync(queue.some(({ rides }) => !rides));
       begin.run();
     } catch (error) {
       if (isLocked(error)) waitForLock(error);
@@ -94,9 +106,9 @@ export function createGroupCommit(
     lockedTries += 1;
   }
 
-  return <T>(write: () => T) =>
+  return <T>(write: () => T, { rides } = { rides: false }) =>
     new Promise<T>((resolve, reject) => {
-      queue.push({ write, resolve, reject, patientUntil: performance.now() + lockPatienceMs });
+      queue.push({ write, rides, resolve, reject, patientUntil: performance.now() + lockPatienceMs });
       if (scheduled) return;
       scheduled = true;
       setImmediate(flush);

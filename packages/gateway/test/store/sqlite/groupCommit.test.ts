@@ -4,6 +4,9 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { StoreRefused, StoreUnavailable } from '../../../src/store/errors.ts';
 import { createGroupCommit } from '../../../src/store/sqlite/groupCommit.ts';
 import { isLocked, lockPause, retryWhileLocked } from '../../../src/store/sqlite/locked.ts';
+import { rides } from '../../../src/store/sqlite/operations/writes.ts';
+import type { Phase, Task } from '../../../src/tasks/task.ts';
+import { aTask } from '../../support/builders.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 afterEach(() => void vi.useRealTimers());
@@ -131,6 +134,48 @@ describe('a write in a group', () => {
     expect(thrown).toMatchObject({ cause: error, message: expect.stringMatching(message) });
     if (kind === StoreUnavailable) expect(thrown).toMatchObject({ details: { retryAfterSeconds: 5 } });
   });
+});
+
+describe('a write that rides', () => {
+  const FULL = 2;
+  const NORMAL = 1;
+
+  it('is not synced alone, and is synced with the first that does not ride', async () => {
+    const { db, inGroup } = await aTable();
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    const sync = () => db.pragma('synchronous', { simple: true });
+    const riding = () => inGroup(sync, { rides: true });
+    expect(await Promise.all([riding(), riding()])).toEqual([NORMAL, NORMAL]);
+    expect(await Promise.all([riding(), inGroup(sync), riding()])).toEqual([FULL, FULL, FULL]);
+    expect([await riding(), await inGroup(sync)]).toEqual([NORMAL, FULL]);
+  });
+
+  it('is one that is made again from what is there', () => {
+    const task = aTask();
+    const running = moveOf(task, 'running', 'storing');
+    expect(rides('commit', [running, []])).toBe(true);
+    expect(rides('commit', [{ ...running, event: 'video.started' }, []])).toBe(false);
+    expect(rides('commit', [{ ...running, ledger: [{ kind: 'release', amountMicros: 1 }] }, []])).toBe(false);
+    expect(rides('commit', [moveOf(task, 'accepted', 'submitting'), []])).toBe(false);
+    expect(rides('commit', [moveOf(task, 'storing', 'succeeded'), []])).toBe(false);
+    expect([rides('accept', []), rides('claim', [running]), rides('putFile', [])]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    const media = (state: string) => ({ state });
+    expect(rides('putMedia', [[media('pending'), media('pending')]])).toBe(true);
+    expect(rides('putMedia', [[media('pending'), media('present')]])).toBe(false);
+    expect(rides('no such write', [])).toBe(false);
+  });
+});
+
+const moveOf = (task: Task, from: Phase, to: Phase) => ({
+  at: 1,
+  from: { phase: from, version: 1 },
+  task: { ...task, phase: to },
+  ledger: [],
 });
 
 describe('while another process has the file locked', () => {

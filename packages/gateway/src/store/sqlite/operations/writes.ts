@@ -29,3 +29,27 @@ export function createWrites(db: Connection, onDelivery: () => void) {
 }
 
 export type Writes = ReturnType<typeof createWrites>;
+
+/**
+ * Writes that need no sync of their own, because after a power failure they are made again from what is there: a job that had ended is
+ * polled again, a delivery is sent again under its id, and rows of objects that are being stored are written when they are stored again.
+ */
+const RIDES: { readonly [K in keyof Writes]?: (...args: Parameters<Writes[K]>) => boolean } = {
+  commit: ({ from, task, event, ledger }, media) =>
+    from.phase === 'running' &&
+    task.phase === 'storing' &&
+    event === undefined &&
+    ledger.length + media.length === 0,
+  putMedia: (rows) => rows.every(({ state }) => state === 'pending'),
+  markChecked: () => true,
+  reportTrouble: () => true,
+  putEstimate: () => true,
+  claimDeliveries: () => true,
+  finishDelivery: () => true,
+};
+
+/** Whether a write becomes durable with the next one that does not ride. */
+export function rides(name: string, args: readonly unknown[]): boolean {
+  const test: ((...args: never[]) => boolean) | undefined = RIDES[name as keyof Writes];
+  return test?.(...(args as never[])) ?? false;
+}

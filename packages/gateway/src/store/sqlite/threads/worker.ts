@@ -5,7 +5,7 @@ import { openSqliteFile, sqlitePath } from '../file.ts';
 import { createGroupCommit } from '../groupCommit.ts';
 import { connectionOf } from '../operations/connection.ts';
 import { createReads } from '../operations/reads.ts';
-import { createWrites } from '../operations/writes.ts';
+import { createWrites, rides } from '../operations/writes.ts';
 import { errorToData } from './errors.ts';
 import { execute, type SentCall } from './remote.ts';
 import type { Answer, ThreadData, ThreadMessage } from './thread.ts';
@@ -50,7 +50,7 @@ async function writing(): Promise<Work> {
   return {
     take(calls) {
       for (const [number, name, args] of calls)
-        inGroup(() => execute(writes, name, args)).then(
+        inGroup(() => execute(writes, name, args), { rides: rides(name, args) }).then(
           (value) => {
             answer.done.push([number, value]);
             settled();
