@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,10 +63,21 @@ function figuresOf(checkout: string, alone: readonly number[], together: readonl
 async function measure(checkout: string): Promise<{ alone: number[]; together: number[] }> {
   const dir = await mkdtemp(join(folder, 'gateway-'));
   const trace = join(dir, 'trace');
+  const account = {
+    provider: 'openai',
+    flavour: 'openai',
+    base_url: `${simulators.urls.openai}/v1`,
+    api_key: { env: 'BENCH_KEY' },
+    models: ['sora-2'],
+    limits: { in_flight: 100, submits_per_minute: 6000, polls_per_second: 100 },
+  };
+  await writeFile(join(dir, 'onetake.yaml'), JSON.stringify({ accounts: { bench: account } }));
   const child = spawn(
     'strace',
     [
       '-f',
+      // A signal ends it, and what it traces.
+      '-I2',
       '-e',
       'trace=fsync,fdatasync',
       '-o',
@@ -81,7 +92,8 @@ async function measure(checkout: string): Promise<{ alone: number[]; together: n
       env: {
         PATH: process.env.PATH,
         TMPDIR: dir,
-        ...simulators.environment,
+        BENCH_KEY: simulators.keys.openai,
+        ONETAKE_CONFIG: join(dir, 'onetake.yaml'),
         ONETAKE_PORT: '0',
         ONETAKE_DATA_DIR: join(dir, 'data'),
         ONETAKE_BOOTSTRAP_KEY: KEY,
