@@ -9,5 +9,8 @@ import { join } from 'node:path';
 export function keepCompiledCode(env: NodeJS.ProcessEnv): void {
   if (env.NODE_COMPILE_CACHE) return;
   // Not the folder for temporary files, which is Node's default: there, another user could put code in its place.
-  enableCompileCache(join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'onetake'));
+  const folder = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'onetake');
+  enableCompileCache(folder);
+  // For threads and child processes.
+  env.NODE_COMPILE_CACHE = folder;
 }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import os from 'node:os';
 import type { ChildMessage, JobMessage, JobRun } from './protocol.ts';
 
@@ -20,7 +21,9 @@ process.on('message', (message: JobMessage) => {
   // The output of a job may not be serializable.
   void runJob(message)
     .then(tell)
-    .catch((error) => tell(failed(error)));
+    .catch((error) => tell(failed(error)))
+    // A child ends by a kill, at which Node does not write what it has compiled for the next one.
+    .finally(() => flushCompileCache());
 });
 
 async function runJob({ job, input }: JobMessage): Promise<ChildMessage> {

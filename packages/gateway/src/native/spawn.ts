@@ -7,7 +7,10 @@ const CHILD = new URL('./child.ts', import.meta.url);
 const STDERR_KEPT = 4000;
 
 /** The only environment variables that a child inherits, so that it has no keys or passwords. */
-const INHERITED = ['PATH', 'TMPDIR', 'TMP', 'TEMP', 'HOME', 'LANG', 'TZ', 'SYSTEMROOT', 'LD_LIBRARY_PATH'];
+const INHERITED = [
+  ...['PATH', 'TMPDIR', 'TMP', 'TEMP', 'HOME', 'LANG', 'TZ', 'SYSTEMROOT', 'LD_LIBRARY_PATH'],
+  ...['NODE_COMPILE_CACHE', 'NODE_DISABLE_COMPILE_CACHE'],
+];
 
 /**
  * Huge pages for the allocators of Node (glibc) and of the canvas (mimalloc). A video frame is a fresh block of

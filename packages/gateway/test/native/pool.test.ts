@@ -1,6 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -336,4 +339,15 @@ describe('a child process', () => {
     parent.kill('SIGKILL');
     await held[0]?.gone;
   });
+});
+
+it('keeps what a child has compiled for the next child, although it ends by a kill', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'onetake-compiled-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  vi.stubEnv('NODE_COMPILE_CACHE', folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const native = pool();
+  // The second job begins after all that follows the first.
+  for (const job of [1, 2]) await tell(native, job);
+  expect((await readdir(folder, { recursive: true })).length).toBeGreaterThan(1);
 });
