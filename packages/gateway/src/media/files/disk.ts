@@ -3,13 +3,42 @@ import { dirname } from 'node:path';
 import { OnetakeError } from '../../tasks/errors.ts';
 
 /** Syncs a folder, so that files created, renamed or removed in it are durable. */
-export async function syncFolder(folder: string): Promise<void> {
+async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Syncs folders like `syncFolder`, once for all who ask while another sync of the same folder runs: each needs one that begins after its
+ * own change.
+ */
+export function createFolderSync(sync = syncFolder): (folder: string) => Promise<void> {
+  const running = new Map<string, Promise<void>>();
+  const next = new Map<string, Promise<void>>();
+
+  function run(folder: string): Promise<void> {
+    next.delete(folder);
+    const syncing = sync(folder).finally(() => running.delete(folder));
+    running.set(folder, syncing);
+    return syncing;
+  }
+
+  return (folder) => {
+    const before = running.get(folder);
+    if (!before) return run(folder);
+    const after =
+      next.get(folder) ??
+      before.then(
+        () => run(folder),
+        () => run(folder),
+      );
+    next.set(folder, after);
+    return after;
+  };
 }
 
 /** Creates a folder and its parents. As with a file, a new folder is durable only once its parent is synced. */

@@ -7,10 +7,10 @@ import type { DiskSpace } from '../diskSpace.ts';
 import { MissingObject, requireMediaKey } from '../key.ts';
 import type { MediaStat, MediaStorage } from '../media.ts';
 import { createBlockBuffers } from './blockBuffers.ts';
-import { explained, isMissing, makeFolder, syncFolder } from './disk.ts';
+import { createFolderSync, explained, isMissing, makeFolder } from './disk.ts';
 import { FileBytes } from './fileBytes.ts';
 import { listFiles, removeOldFiles } from './list.ts';
-import { openFileWrite, removeStaged, stagedFileOf } from './write.ts';
+import { openFileWrite, removeStaged, type Staged, stagedFileOf } from './write.ts';
 
 /** The bytes that `check` writes: enough to fail on a full disk. */
 const PROBE = Buffer.alloc(4096, 1);
@@ -30,6 +30,7 @@ export function createFileStorage({ clock = systemClock, ...options }: FileStora
   const root = resolve(options.root);
   const busy = new Set<string>();
   const buffers = createBlockBuffers();
+  const syncFolder = createFolderSync();
 
   function pathOf(key: string): string {
     requireMediaKey(key);
@@ -48,7 +49,8 @@ export function createFileStorage({ clock = systemClock, ...options }: FileStora
           part: partOf(path),
           busy,
           space: options.space,
-          publish: (file, part, under) => moveInto(pathOf(under), file, part),
+          syncFolder,
+          publish: (file, staged, under) => moveInto(pathOf(under), file, staged, syncFolder),
         });
       });
     },
@@ -145,10 +147,15 @@ async function factsOf(file: FileHandle, clock: Clock) {
 }
 
 /** Syncs the bytes, then renames the file and syncs its folder. */
-function moveInto(path: string, file: FileHandle, part: string): Promise<MediaStat> {
+function moveInto(
+  path: string,
+  file: FileHandle,
+  staged: Staged,
+  syncFolder: (folder: string) => Promise<void>,
+): Promise<MediaStat> {
   return explained(async () => {
-    await file.sync();
-    await rename(part, path);
+    if (!staged.isSynced) await file.sync();
+    await rename(staged.path, path);
     await syncFolder(dirname(path));
     const { size, mtimeMs } = await file.stat();
     return { bytes: size, modifiedAt: Math.floor(mtimeMs) };

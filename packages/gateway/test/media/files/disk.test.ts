@@ -2,7 +2,7 @@ import { rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDiskSpace } from '../../../src/media/diskSpace.ts';
-import { explained, isMissing, makeFolder } from '../../../src/media/files/disk.ts';
+import { createFolderSync, explained, isMissing, makeFolder } from '../../../src/media/files/disk.ts';
 import { listFiles, removeOldFiles } from '../../../src/media/files/list.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
@@ -130,5 +130,59 @@ describe('files of a folder', () => {
     await symlink(join(root, 'nowhere'), join(root, 'video', 'b.mp4'));
     expect(await keysIn(root)).toEqual(['video/a.mp4']);
     expect(await removeOldFiles(root, Date.now() + 60_000)).toBe(1);
+  });
+});
+
+describe('syncing a folder', () => {
+  /** Records syncs, which end when the test says so. */
+  function world() {
+    const syncs: { folder: string; end: PromiseWithResolvers<void> }[] = [];
+    const sync = createFolderSync((folder) => {
+      const end = Promise.withResolvers<void>();
+      syncs.push({ folder, end });
+      return end.promise;
+    });
+    const ended: string[] = [];
+    const ask = (name: string, folder = 'a') =>
+      sync(folder).then(
+        () => ended.push(name),
+        () => ended.push(`${name} failed`),
+      );
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    return { syncs, ended, ask, turn };
+  }
+
+  it('is done once for all who ask while another sync runs, and begins after they did', async () => {
+    const { syncs, ended, ask, turn } = world();
+    ask('first');
+    for (const name of ['second', 'third']) ask(name);
+    ask('other', 'b');
+    expect(syncs.map(({ folder }) => folder)).toEqual(['a', 'b']);
+    syncs[0]?.end.resolve();
+    await turn();
+    expect(ended).toEqual(['first']);
+    expect(syncs).toHaveLength(3);
+    ask('fourth');
+    syncs[2]?.end.resolve();
+    await turn();
+    expect(ended).toEqual(['first', 'second', 'third']);
+    syncs[3]?.end.resolve();
+    syncs[1]?.end.resolve();
+    await turn();
+    expect(ended.slice(3).sort()).toEqual(['fourth', 'other']);
+    expect(syncs).toHaveLength(4);
+    ask('fifth');
+    expect(syncs).toHaveLength(5);
+  });
+
+  it('fails for those whose sync fails, and is tried again for the others', async () => {
+    const { syncs, ended, ask, turn } = world();
+    ask('first');
+    ask('second');
+    syncs[0]?.end.reject(new Error('EIO'));
+    await turn();
+    syncs[1]?.end.resolve();
+    await turn();
+    expect(ended).toEqual(['first failed', 'second']);
   });
 });
