@@ -15,6 +15,7 @@ const TASKS = {
   test: ['scripts/test.ts'],
   bench: ['bench/main.ts'],
   'bench:query': ['bench/query.ts'],
+  'bench:peers': ['bench/query/peers.ts'],
   'bench:cluster': ['bench/cluster.ts'],
   'bench:costs': ['bench/costs.ts'],
   'bench:fsyncs': ['bench/fsyncs.ts'],
@@ -50,6 +51,8 @@ const USAGES = {
   bench: '[--only query,lists] [--write] [-- options of the one bench]     all benches, one after the other',
   'bench:query':
     '[--rounds 7] [--requests 8000] [--tasks 10000,100000] [--against checkout]     CPU time of status queries, beside bare node:http',
+  'bench:peers':
+    '[--peers bun,nginx,portkey,litellm] [--rounds 5] [--requests 3000]     CPU time and memory of a GET, beside other servers, which it installs for the time being',
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',

@@ -15,6 +15,7 @@ export interface Load {
 }
 
 const END_OF_HEAD = '\r\n\r\n';
+const LAST_CHUNK = '\r\n0\r\n\r\n';
 
 /**
  * Sends requests over connections that are kept, and resolves when all are answered. Plain sockets, so that the client takes less time of
@@ -46,20 +47,29 @@ function oneConnection(load: Load, asked: { next: number }): Promise<void> {
     socket.once('close', () => reject(new Error('the server closed a connection')));
     socket.on('data', (chunk) => {
       rest += chunk.toString('latin1');
-      let from = 0;
-      for (
-        let length = lengthOf(rest, from, status);
-        length !== undefined;
-        length = lengthOf(rest, from, status)
-      ) {
-        from += length;
-        waiting -= 1;
+      try {
+        const { answers, end } = answersIn(rest, status);
+        if (answers === 0) return;
+        waiting -= answers;
+        rest = rest.slice(end);
+        ask();
+      } catch (error) {
+        reject(error);
+        socket.destroy();
       }
-      if (from === 0) return;
-      rest = rest.slice(from);
-      ask();
     });
   });
+}
+
+/** How many answers a text begins with, and where they end. */
+function answersIn(text: string, status: number): { answers: number; end: number } {
+  let [answers, end] = [0, 0];
+  for (;;) {
+    const length = lengthOf(text, end, status);
+    if (length === undefined) return { answers, end };
+    answers += 1;
+    end += length;
+  }
 }
 
 /** The length of the answer that begins at `from`; undefined if it is not all there. */
@@ -69,7 +79,11 @@ function lengthOf(text: string, from: number, status: number): number | undefine
   const head = text.slice(from, end);
   if (head.slice(9, 12) !== String(status))
     throw new Error(`expected ${status}: ${text.slice(from, end + 500)}`);
-  const body = status === 304 ? 0 : Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN);
+  if (/\r\ntransfer-encoding: *chunked/i.test(head)) {
+    const last = text.indexOf(LAST_CHUNK, end + 2);
+    return last === -1 ? undefined : last + LAST_CHUNK.length - from;
+  }
+  const body = status === 304 ? 0 : Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN);
   if (Number.isNaN(body)) throw new Error(`an answer has no length: ${head}`);
   const length = head.length + END_OF_HEAD.length + body;
   return from + length <= text.length ? length : undefined;

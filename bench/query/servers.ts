@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import NODE_FLAGS from '../../scripts/nodeFlags.json' with { type: 'json' };
 import { cpuTimeOf } from '../shared/cpu.ts';
+import { childrenOf } from '../shared/memory.ts';
 import type { BareAnswer } from './bare.ts';
 import type { Load } from './load.ts';
 
@@ -62,22 +63,28 @@ export async function startBare(answer: BareAnswer, opened: AsyncDisposableStack
 export function startClient(opened: AsyncDisposableStack): (load: Load) => Promise<void> {
   const child = fork(join(HERE, 'load.ts'), { execArgv: [] });
   endWith(opened, child);
+  const ended = once(child, 'exit').then(() => [{ error: 'the client ended' }]);
   return async (load) => {
     child.send(load);
-    const [{ error }] = await once(child, 'message');
+    const [{ error }] = await Promise.race([once(child, 'message'), ended]);
     if (error !== undefined) throw new Error(error);
   };
 }
 
-/** The CPU time of all threads of a server for each request of a load, microseconds. */
+/** The CPU time of all threads of a server, and of the processes that it has started, for each request of a load; microseconds. */
 export async function cpuPerRequest(
   send: (load: Load) => Promise<void>,
   pid: number,
   load: Load,
 ): Promise<number> {
-  const before = await cpuTimeOf(pid);
+  const before = await treeCpu(pid);
   await send(load);
-  return ((await cpuTimeOf(pid)).all - before.all) / load.requests;
+  return ((await treeCpu(pid)) - before) / load.requests;
+}
+
+async function treeCpu(pid: number): Promise<number> {
+  const others = await Promise.all((await childrenOf(pid)).map(treeCpu));
+  return others.reduce((sum, other) => sum + other, (await cpuTimeOf(pid)).all);
 }
 
 /** What a gateway answers to a query, for a bare server to repeat: all of it but what Node adds by itself. */
