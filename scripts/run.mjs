@@ -33,6 +33,9 @@ const TASKS = {
   'bench:renderer': ['bench/renderer.ts'],
   'bench:bytes': ['bench/bytes.ts'],
   'bench:growth': ['bench/growth.ts'],
+  'bench:workers': ['bench/scale/workers.ts'],
+  'bench:notify': ['bench/scale/notify.ts'],
+  'bench:cells': ['bench/scale/cells.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -83,6 +86,11 @@ const USAGES = {
     '[--rounds 5] [--at-once 20] [--against checkout]     sending and collecting videos: CPU and memory',
   'bench:growth':
     '[--rows 10000,100000] [--only SQLite]     what grows with the number of finished tasks, and what does not',
+  'bench:workers':
+    '[--workers 1,2] [--submits 1000] [--rounds 3]     queries and submits of several processes on one port',
+  'bench:notify': '[--rounds 3] [--seconds 1]     what it costs PostgreSQL that commits notify',
+  'bench:cells':
+    '[--in-flight 100000] [--nodes 2] [--seconds 20] [--projects 20000]     how projects spread over cells, and what holds their tasks, in virtual time',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

@@ -62,8 +62,13 @@ async function start({ script, args, dir, environment }: Started): Promise<Serve
   }
 }
 
-/** The gateway of a checkout with its embedded store. Its one account takes a single job, which never ends: all other tasks are queued. */
-export async function startGateway(checkout: string, dir: string, upstream: string): Promise<Server> {
+/** The gateway of a checkout, with its embedded store unless the settings name another one. Its one account takes a single job, which never ends: all other tasks are queued. */
+export async function startGateway(
+  checkout: string,
+  dir: string,
+  upstream: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Server> {
   await mkdir(dir, { recursive: true });
   const config = join(dir, 'onetake.yaml');
   const account = {
@@ -85,6 +90,7 @@ export async function startGateway(checkout: string, dir: string, upstream: stri
       ONETAKE_DATA_DIR: join(dir, 'data'),
       ONETAKE_BOOTSTRAP_KEY: KEY,
       BENCH_KEY: 'sk-upstream-0123456789abcdef',
+      ...settings,
     },
   });
 }

@@ -31,6 +31,10 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
   },
   { files: /\/cli\/(?:run|compileCache)\.ts$/, why: 'what an older Node must not import' },
   { files: /\/api\/openapi\/reference\.ts$/, why: 'loaded only when somebody asks for the page' },
+  {
+    files: /\/cli\/workers\/(?:lines|restarts)\.ts$/,
+    why: 'tested by itself, without processes, clocks or signals',
+  },
   { files: /\/cluster\/rebalance\.ts$/, why: 'a pure function, tested by itself' },
   {
     files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents)\.ts$/,

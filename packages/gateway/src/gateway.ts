@@ -39,6 +39,7 @@ import { createGuardedFetch, createUrlCheck } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
 import type { GatewayLog, Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
+import type { SharedMetrics } from './observability/metrics.ts';
 import type { Account } from './providers/account.ts';
 import { InputGone } from './providers/provider.ts';
 import { callbackPath, createRegistry, type Registry } from './providers/registry.ts';
@@ -85,18 +86,20 @@ export interface GatewayOptions {
   readonly clock?: Clock;
   /** The destination of `log`, which `/readyz` and the metrics report on. */
   readonly logOutput?: LogOutput;
+  /** If this is one of several processes with one port. */
+  readonly sharedMetrics?: SharedMetrics;
 }
 
 /** Creates the parts, resumes unfinished tasks and listens. If a part fails to open, those opened before it are closed. */
 export async function startGateway(
   config: Config,
   log: GatewayLog,
-  { clock, logOutput }: GatewayOptions = {},
+  { clock, logOutput, sharedMetrics }: GatewayOptions = {},
 ): Promise<Gateway> {
   log.hide(config.secrets);
   const opened = new AsyncDisposableStack();
   try {
-    const parts = await openParts(config, { logger: log, clock, logOutput }, opened);
+    const parts = await openParts(config, { logger: log, clock, logOutput, sharedMetrics }, opened);
     return await serve(config, parts, opened);
   } catch (error) {
     await opened.disposeAsync();
@@ -108,13 +111,14 @@ interface Surroundings {
   readonly logger: GatewayLog;
   readonly clock: Clock | undefined;
   readonly logOutput: LogOutput | undefined;
+  readonly sharedMetrics: SharedMetrics | undefined;
 }
 
 type OpenedParts = Awaited<ReturnType<typeof openParts>>;
 
 /** Opens everything behind the API, from the store to the engine. The engine is not started yet. */
 async function openParts(config: Config, surroundings: Surroundings, opened: AsyncDisposableStack) {
-  const { logger, logOutput } = surroundings;
+  const { logger, logOutput, sharedMetrics } = surroundings;
   const log: Log = logger;
   const { store, cluster, problem, ...opening } = await openStore(config, log);
   const clock = surroundings.clock ?? opening.clock;
@@ -198,7 +202,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     );
   });
 
-  const observed = { engine, limits, store, storage, cluster, space, logOutput, problem, log };
+  const observed = { engine, limits, store, storage, cluster, space, logOutput, sharedMetrics, problem, log };
   return {
     logger,
     clock,

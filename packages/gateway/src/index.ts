@@ -14,11 +14,17 @@ export { readConfig } from './config/config.ts';
 export { SETTINGS, type Setting } from './config/settings.ts';
 // For `npm run bench:cluster`, which runs the engine with its own store and upstream.
 export type { NewTask } from './engine/acceptance.ts';
+// For `npm run bench:cells`, which holds a million tasks with the parts that poll.
+export { type ActiveTask, leaveUpstream, newActiveTask } from './engine/activeTask.ts';
 export { createEngine, type Engine } from './engine/engine.ts';
 export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { EngineParts, VideoInspector } from './engine/parts.ts';
+export { createPoller } from './engine/stages/poller.ts';
+export { createTracker, planAgain } from './engine/tracking/tracker.ts';
 export { startGateway } from './gateway.ts';
+export { type AccountState, createAccountState } from './limits/account.ts';
 export { pollRate } from './limits/limits.ts';
+export { createLocalLimits } from './limits/local.ts';
 // For `npm run bench:limits`, which moves the time of several nodes.
 export { createSharedLimits } from './limits/shared.ts';
 export { probeVideo } from './media/inspect/video.ts';

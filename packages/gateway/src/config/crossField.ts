@@ -27,6 +27,7 @@ export function problemsTogether(config: Known): string[] {
       ? ['ONETAKE_DATABASE_SESSION_URL: needs ONETAKE_DATABASE_URL.']
       : []),
     ...retentionProblems(config),
+    ...workerProblems(config),
     ...hostProblems(config),
     ...catalogueProblems(
       config.models,
@@ -89,6 +90,19 @@ function retentionProblems(config: Known): string[] {
           `ONETAKE_DELIVERY_RETENTION_HOURS: deliveries end with their event; set it to ${eventRetentionHours} or less, or raise ONETAKE_EVENT_RETENTION_HOURS.`,
         ]
       : []),
+  ];
+}
+
+/** Also of `auto` on a machine with one core, so that the same settings are right on any. */
+function workerProblems({ workers = 1, databaseUrl, s3Bucket }: Known): string[] {
+  if (workers === 1) return [];
+  const missing = [
+    ...(databaseUrl === undefined ? ['ONETAKE_DATABASE_URL'] : []),
+    ...(s3Bucket === undefined ? ['ONETAKE_S3_BUCKET'] : []),
+  ];
+  if (missing.length === 0) return [];
+  return [
+    `ONETAKE_WORKERS: several processes share a PostgreSQL database and a bucket; set ${missing.join(' and ')}, or leave ONETAKE_WORKERS out, which serves with one process.`,
   ];
 }
 

@@ -118,6 +118,13 @@ export const SETTINGS = {
     default: '8787',
     description: 'Port to listen on; `0` takes a free one.',
   }),
+  workers: setting({
+    env: 'ONETAKE_WORKERS',
+    schema: z.union([z.literal('auto'), whole(1, 256)], 'must be a whole number from 1 to 256, or auto'),
+    default: '1',
+    description:
+      'Processes that serve together on the port, or `auto`: one per core. More than one need PostgreSQL and a bucket; see [operations.md](operations.md#all-cores-of-a-machine).',
+  }),
   publicUrl: setting({
     env: 'ONETAKE_PUBLIC_URL',
     schema: baseUrl,
@@ -155,7 +162,7 @@ export const SETTINGS = {
     schema: whole(1, 1000),
     default: '10',
     description:
-      'Maximum number of connections to PostgreSQL, besides the one above. The sum over all gateways must stay below the limit of the server.',
+      'Maximum number of connections to PostgreSQL, besides the one above, of each process. The sum over all gateways must stay below the limit of the server. If it is not set, more than six workers get fewer: 64 together, but at least 3 each.',
   }),
   s3Bucket: setting({
     env: 'ONETAKE_S3_BUCKET',

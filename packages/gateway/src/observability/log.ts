@@ -26,13 +26,17 @@ export type GatewayLog = Logger & {
   hide(secrets: Iterable<string>): void;
 };
 
-/** Creates the structured log: one JSON object per line on standard output, without secrets (`redaction.ts`). */
-export function createLog(level: LogLevel, destination?: DestinationStream): GatewayLog {
+/** Creates the structured log: one JSON object per line on standard output, without secrets (`redaction.ts`). Each has the `fields`. */
+export function createLog(
+  level: LogLevel,
+  destination?: DestinationStream,
+  fields: Readonly<Record<string, unknown>> | null = null,
+): GatewayLog {
   const redaction = createRedaction();
   const log = pino(
     {
       level,
-      base: null,
+      base: fields,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),

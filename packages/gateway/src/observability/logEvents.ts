@@ -152,6 +152,11 @@ export const LOG_EVENTS = {
   'webhook.not_sent':
     'A webhook cannot be made or sent, for example because its secret cannot be read; it is tried again as any other.',
   'webhook.store_failed': 'Cannot read which webhooks are due, or store how one ended; it is sent again.',
+  'worker.exited':
+    'A worker process of `ONETAKE_WORKERS` has ended by itself or was killed. Other nodes adopt its tasks, and it is started again.',
+  'worker.started': 'A worker process of `ONETAKE_WORKERS` was started; `pid` is its process id.',
+  'worker.given_up':
+    'A worker process ends again and again at its start, or none serves any more. The gateway ends with its exit code.',
 } as const;
 
 /** The name of a log event. */

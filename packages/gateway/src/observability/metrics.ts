@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { isTerminal, type Task } from '../tasks/task.ts';
 
 /** The metrics of the gateway, in the text format of Prometheus. */
@@ -10,6 +10,18 @@ export interface Metrics {
   watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number | Promise<number>): void;
   readonly contentType: string;
   text(): Promise<string>;
+}
+
+/** The metrics of one process at a moment, as another process takes them. */
+export type MetricsSnapshot = readonly object[];
+
+/** How the metrics of several processes with one port are shown together: whichever is asked shows those of all. */
+export interface SharedMetrics {
+  /** What tells this process's apart. They are not added up: a process that starts again would make the sum of a counter fall. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Hands over how to read those of this process. */
+  share(own: () => Promise<MetricsSnapshot>): void;
+  ofAll(): Promise<readonly MetricsSnapshot[]>;
 }
 
 /** How this node uses an upstream account. */
@@ -24,8 +36,14 @@ interface AccountUse {
 }
 
 /** `unfinished` counts the tasks that this node drives. `accounts` returns how it uses the upstream accounts. */
-export function createMetrics(unfinished: () => number, accounts: () => readonly AccountUse[]): Metrics {
+export function createMetrics(
+  unfinished: () => number,
+  accounts: () => readonly AccountUse[],
+  shared?: SharedMetrics,
+): Metrics {
   const registry = new Registry();
+  if (shared) registry.setDefaultLabels(shared.labels);
+  shared?.share(() => registry.getMetricsAsJSON());
   const registers = [registry];
   const accepted = new Counter({
     name: 'onetake_tasks_accepted_total',
@@ -130,6 +148,10 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
     },
     watch,
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: () => (shared ? textOfAll(shared) : registry.metrics()),
   };
+}
+
+async function textOfAll(shared: SharedMetrics): Promise<string> {
+  return AggregatorRegistry.aggregate([...(await shared.ofAll())]).metrics();
 }

@@ -1,8 +1,9 @@
 import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { flushCompileCache } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { isatty } from 'node:tty';
 import { type Config, checkConfig, configFile, examineChangedConfig } from '../../config/config.ts';
-import { type Gateway, startGateway } from '../../gateway.ts';
+import type { Gateway } from '../../gateway.ts';
 import { createLog, type Log } from '../../observability/log.ts';
 import {
   createLogOutput,
@@ -12,6 +13,7 @@ import {
 } from '../../observability/logOutput.ts';
 import { prettyLine } from '../../observability/prettyLog.ts';
 import { commandLine } from '../npm.ts';
+import { type SupervisedWorker, supervisedWorker } from '../workers/worker.ts';
 
 /** How often the settings file is looked at for changes. Milliseconds. */
 const WATCH_MS = 2000;
@@ -24,8 +26,9 @@ const LOG_FLUSH_MS = 1000;
 
 /** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
 export async function serve(): Promise<never> {
+  const worker = supervisedWorker(process.env);
   const config = await checkConfig(process.env);
-  const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isatty(1));
+  const pretty = !worker && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isatty(1)));
   const output = createLogOutput({
     sink: standardOutput(),
     // https://no-color.org
@@ -33,34 +36,72 @@ export async function serve(): Promise<never> {
   });
   neverBlock(process.stderr);
   process.once('exit', () => output.writeRest());
+  let exitCode = 0;
   try {
-    await serveUntilSignal(config, output);
+    const count = workersOf(config);
+    if (count > 1) exitCode = await serveWithWorkers(config, count, output);
+    else await serveUntilSignal(config, output, worker);
   } finally {
     await output.flush(LOG_FLUSH_MS);
   }
   // Keep-alive sockets, timers of libraries and unread output must not keep the process alive.
-  process.exit(0);
+  process.exit(exitCode);
 }
 
-async function serveUntilSignal(config: Config, output: LogOutput): Promise<void> {
-  const log = createLog(config.logLevel, output);
-  const gateway = await startGateway(config, log, { logOutput: output });
+async function serveUntilSignal(
+  config: Config,
+  output: LogOutput,
+  worker: SupervisedWorker | undefined,
+): Promise<void> {
+  const { startGateway } = await import('../../gateway.ts');
+  const log = createLog(config.logLevel, output, worker ? { worker: worker.number } : null);
+  const gateway = await startGateway(config, log, {
+    logOutput: output,
+    ...(worker && { sharedMetrics: worker.metrics }),
+  });
   // Otherwise Node writes it at the end, which a gateway that is killed does not have. Only after the first start it takes a moment.
   flushCompileCache();
   // Before the greeting, on which others wait to send one.
   const signalled = firstSignal();
-  process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
+  if (worker) worker.listening(gateway);
+  else process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
   const stopWatching = watchConfig(gateway, log);
 
   await signalled;
   stopWatching();
-  // Ctrl-C arrives twice, from the terminal and from npm. Only a later signal means "stop immediately".
+  // Ctrl-C arrives twice, from the terminal and from npm or the supervisor. Only a later signal means "stop immediately".
   setTimeout(() => {
     for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
   }, SECOND_SIGNAL_MS);
-  process.stderr.write('\nStopping: finishing work in progress. Press Ctrl-C again to stop immediately.\n');
+  if (!worker) process.stderr.write(STOPPING);
   await gateway.close();
 }
+
+async function serveWithWorkers(config: Config, count: number, output: LogOutput): Promise<number> {
+  const { supervise } = await import('../workers/supervisor.ts');
+  const signalled = firstSignal();
+  const supervisor = supervise({
+    config,
+    count,
+    log: createLog(config.logLevel, output),
+    output,
+    onListening: ({ publicUrl, firstKey }) => process.stderr.write(greeting(publicUrl, firstKey)),
+  });
+  void signalled.then(() => {
+    process.stderr.write(STOPPING);
+    supervisor.stop();
+    setTimeout(() => {
+      for (const signal of SIGNALS) process.once(signal, () => supervisor.kill());
+    }, SECOND_SIGNAL_MS).unref();
+  });
+  return supervisor.ended;
+}
+
+const STOPPING = '\nStopping: finishing work in progress. Press Ctrl-C again to stop immediately.\n';
+
+/** How many processes serve. */
+const workersOf = ({ workers }: Pick<Config, 'workers'>): number =>
+  workers === 'auto' ? availableParallelism() : workers;
 
 /** Reloads the settings file whenever it has changed: by an editor, or by the new version of a mounted volume. Returns what ends that. */
 function watchConfig(gateway: Pick<Gateway, 'reload'>, log: Log): () => void {

@@ -1,0 +1,15 @@
+import type { MetricsSnapshot } from '../../observability/metrics.ts';
+
+/** What a worker tells its supervisor. */
+export type FromWorker =
+  | { readonly type: 'listening'; readonly publicUrl: string; readonly firstKey: string | undefined }
+  /** Asks for the metrics of all workers, for a client of `/metrics`. */
+  | { readonly type: 'gather'; readonly request: number }
+  /** Its own, as the supervisor asked for them. */
+  | { readonly type: 'metrics'; readonly request: number; readonly snapshot: MetricsSnapshot };
+
+/** What the supervisor tells a worker. */
+export type ToWorker =
+  | { readonly type: 'metrics'; readonly request: number }
+  /** What a worker that gathers has asked for. */
+  | { readonly type: 'gathered'; readonly request: number; readonly snapshots: readonly MetricsSnapshot[] };

@@ -1,0 +1,59 @@
+import cluster from 'node:cluster';
+import type { Gateway } from '../../gateway.ts';
+import type { MetricsSnapshot, SharedMetrics } from '../../observability/metrics.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+
+/** The variable by which the supervisor tells a worker its number. It is no setting, so it does not begin as they do. */
+export const WORKER_VARIABLE = 'WORKER_NUMBER';
+
+/** A worker's side of the connection to its supervisor. */
+export interface SupervisedWorker {
+  readonly number: number;
+  readonly metrics: SharedMetrics;
+  listening(gateway: Pick<Gateway, 'publicUrl' | 'firstKey'>): void;
+}
+
+/** The worker that this process is; undefined if it is none. Takes the variable out of `env`, which is about this process alone. */
+export function supervisedWorker(env: NodeJS.ProcessEnv): SupervisedWorker | undefined {
+  const { [WORKER_VARIABLE]: text } = env;
+  if (text === undefined || !cluster.isWorker) return undefined;
+  delete env[WORKER_VARIABLE];
+  const number = Number(text);
+  const send = (message: FromWorker) => {
+    // Without its supervisor a worker ends by itself.
+    if (process.connected) process.send?.(message);
+  };
+  return {
+    number,
+    metrics: metricsOfAll(number, send),
+    listening: ({ publicUrl, firstKey }) => send({ type: 'listening', publicUrl, firstKey }),
+  };
+}
+
+function metricsOfAll(number: number, send: (message: FromWorker) => void): SharedMetrics {
+  const waiting = new Map<number, (snapshots: readonly MetricsSnapshot[]) => void>();
+  let last = 0;
+  return {
+    labels: { worker: String(number) },
+    share(own) {
+      process.on('message', (message: ToWorker) => {
+        if (message.type === 'metrics') {
+          // The supervisor leaves out a worker that does not answer.
+          own().then(
+            (snapshot) => send({ type: 'metrics', request: message.request, snapshot }),
+            () => undefined,
+          );
+          return;
+        }
+        waiting.get(message.request)?.(message.snapshots);
+        waiting.delete(message.request);
+      });
+    },
+    ofAll: () =>
+      new Promise((resolve) => {
+        last += 1;
+        waiting.set(last, resolve);
+        send({ type: 'gather', request: last });
+      }),
+  };
+}

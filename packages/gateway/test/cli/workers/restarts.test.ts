@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { type EndedWorker, pauseBefore } from '../../../src/cli/workers/restarts.ts';
+
+const worker = (changes: Partial<EndedWorker>): EndedWorker => ({
+  code: 1,
+  shortRuns: 1,
+  hasServed: true,
+  othersServe: true,
+  anyHasServed: true,
+  ...changes,
+});
+const pauses = (changes: Partial<EndedWorker>) =>
+  Array.from({ length: 12 }, (_, index) => pauseBefore(worker({ ...changes, shortRuns: index + 1 })));
+
+describe('a worker that has ended', () => {
+  it('starts again at once if it had served for long', () => {
+    expect(pauseBefore(worker({ shortRuns: 0 }))).toBe(0);
+    expect(pauseBefore(worker({ shortRuns: 0, othersServe: false }))).toBe(0);
+  });
+
+  it('starts again after ever longer pauses for as long as others serve', () => {
+    expect(pauses({})).toEqual([
+      250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000, 30_000, 30_000,
+    ]);
+  });
+
+  it('ends the gateway at once if its settings have to be changed, unless others serve with what they have', () => {
+    const mistaken = { code: 2, hasServed: false, othersServe: false };
+    expect(pauseBefore(worker({ ...mistaken, anyHasServed: false }))).toBeUndefined();
+    expect(pauseBefore(worker({ code: 2 }))).toBe(250);
+  });
+
+  it.each([
+    ['it has never served', { hasServed: false }],
+    ['none serves any more', { othersServe: false }],
+    ['nothing has served yet', { hasServed: false, othersServe: false, anyHasServed: false }],
+  ])('ends the gateway after four short runs if %s', (_name, changes) => {
+    const tried = pauses(changes);
+    expect(tried.slice(0, 3)).toEqual([250, 500, 1000]);
+    expect(tried.slice(3)).toEqual(Array(9).fill(undefined));
+  });
+});
