@@ -61,7 +61,10 @@ export interface MediaWrite {
   readonly path: string;
   /** Reads the note about the staged bytes, written by this process or an earlier one; undefined if there is none that can be read. */
   readNote(): Promise<unknown>;
-  /** Syncs the staged bytes, then writes a durable JSON note about them. The note is removed when the bytes are committed or dropped. */
+  /**
+   * Writes a JSON note about the staged bytes, which survives the end of the process. A power failure may take it, or bytes that it
+   * describes: check them. It is removed when the bytes are committed or dropped.
+   */
   writeNote(note: object): Promise<void>;
   /**
    * Stores the complete object durably under its key, or under another one. If this throws, the object was not stored, and the

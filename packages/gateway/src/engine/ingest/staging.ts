@@ -111,8 +111,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     maxBytes: number,
     memory: StagingMemory,
   ): Promise<StagedVideo> {
-    const found = await storage.write(key);
-    const noted = NOTE.safeParse(await found.readNote()).data ?? {};
+    const { write: found, note: noted } = await find(key);
     const whole = found.partial > 0 && noted.total === found.partial;
     const { write, note, sha256 }: Received = whole
       ? { write: found, note: noted, sha256: undefined }
@@ -127,6 +126,15 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     if (!memory.verified) await verify(write, note.checked.sha256);
     memory.verified = true;
     return { write, bytes: write.partial, ...note.checked };
+  }
+
+  /** What an earlier try has left. Bytes without a note are dropped: nobody knows what they are. */
+  async function find(key: string): Promise<Pick<Staged, 'write' | 'note'>> {
+    const write = await storage.write(key);
+    const { data: note } = NOTE.safeParse(await write.readNote());
+    if (note || write.partial === 0) return { write, note: note ?? {} };
+    await write.abandon();
+    return { write: await storage.write(key), note: {} };
   }
 
   /** Downloads the video. Resumes an earlier try if the upstream still has the same bytes. */

@@ -10,7 +10,7 @@ import { createBlockBuffers } from './blockBuffers.ts';
 import { createFolderSync, explained, isMissing, makeFolder } from './disk.ts';
 import { FileBytes } from './fileBytes.ts';
 import { listFiles, removeOldFiles } from './list.ts';
-import { openFileWrite, removeStaged, type Staged, stagedFileOf } from './write.ts';
+import { openFileWrite, removeStaged, stagedFileOf } from './write.ts';
 
 /** The bytes that `check` writes: enough to fail on a full disk. */
 const PROBE = Buffer.alloc(4096, 1);
@@ -49,7 +49,6 @@ export function createFileStorage({ clock = systemClock, ...options }: FileStora
           part: partOf(path),
           busy,
           space: options.space,
-          syncFolder,
           publish: (file, staged, under) => moveInto(pathOf(under), file, staged, syncFolder),
         });
       });
@@ -150,12 +149,12 @@ async function factsOf(file: FileHandle, clock: Clock) {
 function moveInto(
   path: string,
   file: FileHandle,
-  staged: Staged,
+  staged: string,
   syncFolder: (folder: string) => Promise<void>,
 ): Promise<MediaStat> {
   return explained(async () => {
-    if (!staged.isSynced) await file.sync();
-    await rename(staged.path, path);
+    await file.sync();
+    await rename(staged, path);
     await syncFolder(dirname(path));
     const { size, mtimeMs } = await file.stat();
     return { bytes: size, modifiedAt: Math.floor(mtimeMs) };

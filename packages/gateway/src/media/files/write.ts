@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { DiskSpace } from '../diskSpace.ts';
 import type { MediaStat, MediaWrite } from '../media.ts';
@@ -9,20 +8,13 @@ import { explained, isMissing } from './disk.ts';
 interface FileWriteParts {
   readonly key: string;
   /** Turns the staged bytes into the object `key` and removes the staged file, which is open during the call. */
-  readonly publish: (file: FileHandle, staged: Staged, key: string) => Promise<MediaStat>;
-  readonly syncFolder: (folder: string) => Promise<void>;
+  readonly publish: (file: FileHandle, staged: string, key: string) => Promise<MediaStat>;
   /** The path of the staged bytes. It is derived from the key, so that they are found again after a crash. */
   readonly part: string;
   /** The keys that a write is working on now. */
   readonly busy: Set<string>;
   /** Checks the free space of the disk; without it, there is no check. */
   readonly space?: Pick<DiskSpace, 'requireRoom'> | undefined;
-}
-
-export interface Staged {
-  readonly path: string;
-  /** Whether its bytes are on the disk already. */
-  readonly isSynced: boolean;
 }
 
 /** Bytes written between two checks of the free space. */
@@ -45,7 +37,6 @@ export const stagedFileOf = (path: string): string | undefined =>
 export async function openFileWrite({
   key,
   publish,
-  syncFolder,
   part,
   busy,
   space,
@@ -53,7 +44,6 @@ export async function openFileWrite({
   refuseIfBusy(busy, key);
   const partial = await lengthOf(part);
   let length = partial;
-  let isSynced = false;
 
   async function alone<T>(work: () => Promise<T>): Promise<T> {
     refuseIfBusy(busy, key);
@@ -71,7 +61,6 @@ export async function openFileWrite({
     offset: number,
     written: (length: number) => void,
   ): Promise<number> {
-    isSynced = false;
     await explained(async () => {
       const { size } = await file.stat();
       if (offset > size) throw new Error(`cannot append to ${key} at ${offset}: it has ${size} bytes`);
@@ -122,7 +111,7 @@ export async function openFileWrite({
         try {
           const { size } = await file.stat();
           if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
-          const stat = await publish(file, { path: part, isSynced }, under);
+          const stat = await publish(file, part, under);
           // There may be none, and the sweep removes one that stays.
           await rm(noteOf(part)).catch(() => undefined);
           return stat;
@@ -145,36 +134,13 @@ export async function openFileWrite({
     writeNote: (note) =>
       alone(() =>
         explained(async () => {
-          // Without bytes there is nothing that the note could describe wrongly.
-          if (length > 0) {
-            await synced(part, constants.O_RDWR | constants.O_CREAT);
-            isSynced = true;
-          }
-          await writeNote(part, note, syncFolder);
+          // Nothing is synced: the end of the process loses nothing, and what a power failure leaves of bytes is checked against their note.
+          const draft = `${noteOf(part)}.new`;
+          await writeFile(draft, JSON.stringify(note));
+          await rename(draft, noteOf(part));
         }),
       ),
   };
-}
-
-async function writeNote(
-  part: string,
-  note: object,
-  syncFolder: FileWriteParts['syncFolder'],
-): Promise<void> {
-  const draft = `${noteOf(part)}.new`;
-  await synced(draft, 'w', JSON.stringify(note));
-  await rename(draft, noteOf(part));
-  await syncFolder(dirname(part));
-}
-
-async function synced(path: string, flags: string | number, text?: string): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    if (text !== undefined) await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 function refuseIfBusy(busy: ReadonlySet<string>, key: string): void {

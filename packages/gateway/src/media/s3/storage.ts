@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import type { DiskSpace } from '../diskSpace.ts';
-import { createFolderSync, explained, makeFolder } from '../files/disk.ts';
+import { explained, makeFolder } from '../files/disk.ts';
 import { removeOldFiles } from '../files/list.ts';
 import { openFileWrite, removeStaged, stagedFileOf } from '../files/write.ts';
 import { MissingObject, requireMediaKey } from '../key.ts';
@@ -39,7 +39,6 @@ export function createS3Storage(options: S3Options): MediaStorage {
   const { uploads, timeouts, objectKey } = bucket;
   const scratch = resolve(options.scratch);
   const busy = new Set<string>();
-  const syncFolder = createFolderSync();
   const uploading = pLimit(UPLOADS);
   const monotonic = options.monotonic ?? (() => performance.now());
   const objects = createObjects(bucket, monotonic);
@@ -56,10 +55,9 @@ export function createS3Storage(options: S3Options): MediaStorage {
           part: partOf(key),
           busy,
           space: options.space,
-          syncFolder,
-          async publish(file, { path }, under) {
+          async publish(file, staged, under) {
             const stored = await uploading(() => explainedS3(() => objects.upload(under, file)));
-            await explained(() => rm(path, { force: true }));
+            await explained(() => rm(staged, { force: true }));
             return stored;
           },
         });

@@ -185,6 +185,15 @@ describe('an ingest', () => {
     await expect(large.run(large.memory)).rejects.toMatchObject({ name: 'TooLarge' });
   });
 
+  it('fetches the whole video if an earlier try left bytes without a note: a power failure may have taken it', async () => {
+    const { run, memory, files, videoKey } = await bringing();
+    const left = await files.write(videoKey);
+    await left.append(Readable.from([Buffer.alloc(VIDEO.length - 1)]), 0);
+    expect(await run(memory)).toMatchObject({ result: { bytes: VIDEO.length } });
+    const stored = await files.read(videoKey, { start: 0, end: VIDEO.length - 1 });
+    expect(Buffer.concat(await stored.toArray()).equals(VIDEO)).toBe(true);
+  });
+
   it('refuses bytes that are no video, and keeps none of them', async () => {
     const { run, memory, files, videoKey, events } = await bringing({
       inspector: { probe: async () => ({ ok: false, problem: 'not_mp4', detail: 'a page of text' }) },

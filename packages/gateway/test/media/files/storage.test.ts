@@ -124,26 +124,6 @@ describe('what survives a power loss', () => {
     expect(steps.slice(3)).toEqual([`rm ${KEY}.part.note`]);
   });
 
-  it('includes an object whose bytes a note has synced, which are not synced again unless more came', async () => {
-    const root = await tempFolder();
-    const storage = createFileStorage({ root });
-    for (const more of ['', 'more']) {
-      const write = await storage.write(KEY);
-      const steps = recordDiskSteps(root);
-      await write.writeNote({ total: 5 });
-      // There were no bytes yet.
-      expect(steps).not.toContain(`sync ${KEY}.part`);
-      await write.append(Readable.from([Buffer.from('bytes')]), 0);
-      await write.writeNote({ total: 5, good: true });
-      expect(steps).toContain(`sync ${KEY}.part`);
-      if (more) await write.append(Readable.from([Buffer.from(more)]), 5);
-      steps.length = 0;
-      await write.commit();
-      const synced = more ? [`sync ${KEY}.part`] : [];
-      expect(steps).toEqual([...synced, `rename ${KEY}.part to ${KEY}`, 'sync video', `rm ${KEY}.part.note`]);
-    }
-  });
-
   it('includes every folder that was created for it', async () => {
     const dir = await tempFolder();
     const root = join(dir, 'data', 'media');

@@ -167,6 +167,7 @@ describe('a write that rides', () => {
     const media = (state: string) => ({ state });
     expect(rides('putMedia', [[media('pending'), media('pending')]])).toBe(true);
     expect(rides('putMedia', [[media('pending'), media('present')]])).toBe(false);
+    expect(rides('putMedia', [[{ kind: 'poster', state: 'present' }]])).toBe(true);
     expect(rides('no such write', [])).toBe(false);
   });
 });

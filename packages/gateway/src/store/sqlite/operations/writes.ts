@@ -32,7 +32,7 @@ export type Writes = ReturnType<typeof createWrites>;
 
 /**
  * Writes that need no sync of their own, because after a power failure they are made again from what is there: a job that had ended is
- * polled again, a delivery is sent again under its id, and rows of objects that are being stored are written when they are stored again.
+ * polled again, a delivery is sent again under its id, a poster is made again, and rows of objects that are being stored are written when they are stored again.
  */
 const RIDES: { readonly [K in keyof Writes]?: (...args: Parameters<Writes[K]>) => boolean } = {
   commit: ({ from, task, event, ledger }, media) =>
@@ -40,7 +40,8 @@ const RIDES: { readonly [K in keyof Writes]?: (...args: Parameters<Writes[K]>) =
     task.phase === 'storing' &&
     event === undefined &&
     ledger.length + media.length === 0,
-  putMedia: (rows) => rows.every(({ state }) => state === 'pending'),
+  // A poster that is pending is made again.
+  putMedia: (rows) => rows.every(({ state, kind }) => state === 'pending' || kind === 'poster'),
   markChecked: () => true,
   reportTrouble: () => true,
   putEstimate: () => true,
