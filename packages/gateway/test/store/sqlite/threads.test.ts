@@ -65,6 +65,21 @@ describe('beside the event loop', () => {
     expect(await listing).toHaveLength(2);
   });
 
+  it('a value that cannot be sent to a thread fails its own write, and none of those beside it', async () => {
+    const { store } = await opened();
+    const [task, wrong, other] = [aTask(), aTask(), aTask()];
+    const accepting = [task, { ...wrong, deadlineAt: Symbol('not a time') as unknown as number }, other].map(
+      (one) => store.accept(anAcceptance(one)),
+    );
+    const [first, second, third] = await Promise.allSettled(accepting);
+    expect([first, third]).toMatchObject([
+      { value: { outcome: 'accepted' } },
+      { value: { outcome: 'accepted' } },
+    ]);
+    expect(second).toMatchObject({ reason: { name: 'StoreRefused' } });
+    expect(await store.tasks([task.id, wrong.id, other.id])).toHaveLength(2);
+  });
+
   it('what is written is read at once by every connection', async () => {
     const { store } = await opened();
     for (let n = 0; n < 50; n++) {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../../../observability/log.ts';
-import { StoreUnavailable } from '../../errors.ts';
+import { StoreRefused, StoreUnavailable } from '../../errors.ts';
 import { type ErrorData, errorFromData } from './errors.ts';
 import type { Call, SentCall } from './remote.ts';
 
@@ -137,20 +137,28 @@ export function createThread(options: ThreadOptions): Thread {
   }
 
   function send(): void {
-    if (outbox.length === 0) return;
+    const calls = outbox;
+    outbox = [];
+    if (calls.length > 0) post(calls);
+  }
+
+  function post(calls: readonly SentCall[]): void {
     try {
       if (!worker) {
         requireFile();
         if (performance.now() < pauseUntil) throw unavailable(role);
         worker = start();
       }
-      worker.postMessage(outbox satisfies ThreadMessage);
+      worker.postMessage(calls satisfies ThreadMessage);
       worker.ref();
     } catch (error) {
+      const cannotBeSent = error instanceof DOMException && error.name === 'DataCloneError';
+      // One call with such a value must not fail the others.
+      if (cannotBeSent && calls.length > 1) for (const call of calls) post([call]);
       // Calls that were sent before have an answer of their own.
-      for (const [of] of outbox) settle(of)?.reject(error);
+      else for (const [of] of calls) settle(of)?.reject(cannotBeSent ? new StoreRefused(error) : error);
+      if (waiting.size === 0) rest();
     }
-    outbox = [];
   }
 
   return {
