@@ -28,7 +28,13 @@ const BENCHES: Readonly<Record<string, string>> = {
   bytes: 'bench/bytes.ts',
   start: 'bench/start.ts',
   renderer: 'bench/renderer.ts',
+  workers: 'bench/scale/workers.ts',
+  notify: 'bench/scale/notify.ts',
+  cells: 'bench/scale/cells.ts',
+  peers: 'bench/query/peers.ts',
 };
+/** Run only if they are named: they install other software from its registries. */
+const WITH_NETWORK = ['peers'];
 
 const USAGE = `npm run bench -- [--only ${Object.keys(BENCHES).join(',')}] [--write] [-- options of the one bench]`;
 
@@ -54,7 +60,8 @@ function wanted(): { names: readonly string[]; write: boolean; rest: readonly st
       options: { only: { type: 'string' }, write: { type: 'boolean', default: false } },
       allowPositionals: true,
     });
-    const chosen = values.only === undefined ? Object.keys(BENCHES) : values.only.split(',');
+    const usual = Object.keys(BENCHES).filter((name) => !WITH_NETWORK.includes(name));
+    const chosen = values.only === undefined ? usual : values.only.split(',');
     const unknown = chosen.find((name) => !(name in BENCHES));
     if (unknown !== undefined)
       throw new Error(`--only: there is no "${unknown}"; there is ${Object.keys(BENCHES).join(', ')}.`);
