@@ -17,6 +17,7 @@ import type { Sendfile } from '../media/sendfile.ts';
 import type { VerifiedMedia } from '../media/verified.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Refusal } from '../observability/requestLog.ts';
 import type { Account } from '../providers/account.ts';
 import type { KeyRow, LoggedEvent, MediaRow, Store } from '../store/store.ts';
 import { taskNotFound } from '../tasks/errors.ts';
@@ -113,6 +114,8 @@ declare module 'fastify' {
     apiKey: KeyRow | undefined;
     /** A log line has told of the request and its answer already, unless that becomes another one than 200. */
     isLogged: boolean;
+    /** Why the answer is an error, for the log. */
+    refusal: Refusal | undefined;
   }
 }
 

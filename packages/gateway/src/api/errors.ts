@@ -51,6 +51,7 @@ export function errorAnswer(
 ): z.output<typeof ErrorAnswer> {
   const known = toOnetakeError(error, request);
   const { code: reason, status, message, details } = known;
+  request.refusal = { reason, param: details.param };
   if (status >= 500) {
     // An error without a hidden cause is an expected condition, such as a model without an account or a gateway that is stopping.
     if (error === known && known.cause === undefined)

@@ -74,6 +74,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   const receive = useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
   app.decorateRequest('apiKey', undefined);
   app.decorateRequest('isLogged', false);
+  app.decorateRequest('refusal', undefined);
   addHooks(app, context);
 
   await useOpenApi(app, context);
@@ -126,6 +127,7 @@ const createApp = ({ draining, logger, settings }: ApiContext): App =>
       if (draining.begun) reply.header('connection', 'close');
       allowOrigin(request, reply, settings.corsOrigins);
       answerError(error, request, reply);
+      logCompleted(logOf(request), 'info', request, reply, undefined, request.refusal);
     },
   }).withTypeProvider<ZodTypeProvider>();
 
@@ -165,7 +167,7 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
     done();
     const level = levelOf(request.method, reply.statusCode);
     if (!logger.isLevelEnabled(level) || (request.isLogged && reply.statusCode === 200)) return;
-    logCompleted(logOf(request), level, request, reply, request.apiKey?.id);
+    logCompleted(logOf(request), level, request, reply, request.apiKey?.id, request.refusal);
   });
 }
 

@@ -79,6 +79,17 @@ export function createAdoption<Driven extends { writeUnknown: boolean }>(
       const active = activeTasks.get(task.id);
       // Until a write of this node succeeds, another node may own the task, and what is stored may be newer.
       if (perhapsGiven.delete(task.id) && active) active.writeUnknown = true;
+      // The change of the owner counts as a version, and no transition tells of it.
+      log.debug(
+        {
+          event: 'task.resumed',
+          task: task.id,
+          version: task.version,
+          phase: task.phase,
+          node: cluster.node,
+        },
+        'this node drives the task now',
+      );
     } catch (error) {
       // One task that cannot be driven must not block the others.
       log.error(

@@ -214,11 +214,11 @@ export function createTransitions(parts: TransitionParts): Transitions {
 }
 
 function logMoved(log: Log, { id, phase, version, attempt, error }: Task, { type }: Event): void {
+  const { accountId: account, number, upstreamId, detail } = attempt ?? {};
   const moved = { event: 'task.moved', task: id, transition: type, phase, version } as const;
   // `detail` is stored without secrets and without the caller's words.
-  const { accountId: account, upstreamId, detail } = attempt ?? {};
-  const failure = type === 'failed' ? { account, upstreamId, reason: error?.reason, detail } : {};
-  log.info({ ...moved, ...failure }, 'task moved');
+  const failure = type === 'failed' ? { reason: error?.reason, detail } : {};
+  log.info({ ...moved, account, attempt: number, upstreamId, ...failure }, 'task moved');
 }
 
 /** Whether the upstream may have a job of the task that is not over. */

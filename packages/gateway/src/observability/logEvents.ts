@@ -73,7 +73,7 @@ export const LOG_EVENTS = {
   'preview.record_failed': 'Cannot record that a render failed; the job is rendered again at its next poll.',
   'preview.render_failed': 'The built-in renderer could not make a video.',
   'request.completed':
-    'A request was answered. Of a submission that was accepted and not held, `task.accepted` says the same.',
+    'A request was answered. If it was refused, `reason` says why and `param` what of it is at fault, never its value. Of a submission that was accepted and not held, `task.accepted` says the same.',
   'request.download_aborted': 'Sending a video to a client was cut short.',
   'request.failed': 'A request was answered with a 500. This is a bug, or the store is away.',
   'request.refused': 'A request was refused by the HTTP parser.',
@@ -103,10 +103,12 @@ export const LOG_EVENTS = {
   'task.late_results_failed': 'Following expired tasks failed.',
   'task.listener_failed': 'A listener to the changes of a task threw. This is a bug.',
   'task.moved':
-    'A transition of a task is durable; `transition` names it. Of `failed`, `reason` says why, and `detail` has the words of the upstream.',
+    'A transition of a task is durable; `transition` names it. With `account`, `attempt` and `upstreamId` as soon as they are known. Of `failed`, `reason` says why, and `detail` has the words of the upstream.',
   'task.read_failed':
     'Cannot read a task that another node changed; retrying. `failures` counts such failures of all tasks.',
   'task.resume_failed': 'A task cannot be resumed. It stays as it is until the next start.',
+  'task.resumed':
+    'The node drives a task that another one had, or that it had before its start: its `version` is one that no `task.moved` has. At `debug`.',
   'task.write_failed':
     'A transition cannot be stored. What must not be lost is retried; then `failures` counts the failures of all tasks since the store worked.',
   'tracking.store_failed': 'Cannot store or read how long jobs take; retrying.',

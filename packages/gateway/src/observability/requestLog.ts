@@ -65,9 +65,18 @@ export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): stri
   return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
 }
 
+const READS: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
+
 /** The level of the line of a request. Clients poll thousands of times, so successful reads are logged at `debug` only. */
 export const levelOf = (method: string, status: number): 'info' | 'debug' =>
-  status >= 400 || method !== 'GET' ? 'info' : 'debug';
+  status >= 400 || !READS.includes(method) ? 'info' : 'debug';
+
+/** Why a request was refused. */
+export interface Refusal {
+  readonly reason: string;
+  /** What of the request is at fault. A caller may have named it. */
+  readonly param: string | undefined;
+}
 
 /** Writes the line of a request that was answered, with the id of its API key. */
 export const logCompleted = (
@@ -76,4 +85,15 @@ export const logCompleted = (
   request: Parameters<typeof answered>[0],
   reply: Parameters<typeof answered>[1],
   key: string | undefined,
-): void => log[level]({ event: 'request.completed', ...answered(request, reply), key }, 'request');
+  refusal?: Refusal,
+): void =>
+  log[level](
+    { event: 'request.completed', ...answered(request, reply), key, ...(refusal && told(refusal)) },
+    'request',
+  );
+
+/** A field that a caller made up may be anything, so only what looks like a name is logged: keys have hyphens. */
+const told = ({ reason, param }: Refusal): Refusal => ({
+  reason,
+  param: param !== undefined && /^[\w.[\]]{1,64}$/.test(param) ? param : undefined,
+});

@@ -117,6 +117,7 @@ async function send(parts: AttemptParts, claimed: ClaimedDelivery, signal: Abort
     const facts = {
       event: 'webhook.not_sent',
       delivery: delivery.id,
+      task: delivery.taskId,
       endpoint: delivery.endpointId,
     } as const;
     parts.log.warn({ ...facts, err: error }, 'a webhook cannot be made or sent; see its error');

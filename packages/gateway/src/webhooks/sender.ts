@@ -137,8 +137,9 @@ async function tryOnce(
 }
 
 /** What the log may have of a delivery: the path and query of a URL often hold secrets. */
-const named = ({ id, endpointId, url }: Claimed) => ({
+const named = ({ id, taskId, endpointId, url }: Claimed) => ({
   delivery: id,
+  task: taskId,
   endpoint: endpointId,
   host: URL.parse(url)?.host,
 });

@@ -79,6 +79,40 @@ it('a submission is logged in one line, with the id of its request', async () =>
   });
 });
 
+it.each([
+  ['a field that is wrong', { body: { ...QUICK, duration: 'long' } }, 400, 'invalid_request', 'duration'],
+  [
+    'a name that looks like none',
+    { body: { ...QUICK, 'a secret wish': 1 } },
+    400,
+    'invalid_request',
+    undefined,
+  ],
+  ['no JSON', { body: '{broken' }, 400, 'invalid_json', undefined],
+  ['an unknown key', { body: QUICK, key: 'sk-unknown-0123456789abcdef' }, 401, 'unauthorized', undefined],
+])(
+  'a refusal is logged with its cause: %s',
+  async (_what, { body, key = CANARY }: { body: unknown; key?: string }, status, reason, param) => {
+    const [line] = await linesOf(await t.submit(body as object, { key }), 'request.completed');
+    expect(line).toMatchObject({ status, reason });
+    expect(line?.param).toBe(param);
+  },
+);
+
+it.each([
+  ['a path that cannot be decoded', '/v1/video/generations/%zz', 400, 'invalid_request'],
+  ['an id longer than any', `/v1/video/generations/${'x'.repeat(300)}`, 404, 'not_found'],
+  ['a path that is not there', '/v1/nowhere', 404, 'not_found'],
+])('what the router refuses is logged as any other request: %s', async (_what, path, status, reason) => {
+  const [line] = await linesOf(await t.call(path, { key: CANARY }), 'request.completed');
+  expect(line).toMatchObject({ method: 'GET', path, status, reason, level: 'info' });
+});
+
+it.each(['GET', 'HEAD', 'OPTIONS'])('a successful %s is logged at debug', async (method) => {
+  const [line] = await linesOf(await t.call('/v1/models', { key: CANARY, method }), 'request.completed');
+  expect(line).toMatchObject({ method, level: 'debug' });
+});
+
 it('a held submission is logged when it is stored, and when it is answered', async () => {
   const held = await t.call('/v1/video/generations?wait=1', {
     key: CANARY,

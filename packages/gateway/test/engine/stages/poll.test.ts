@@ -71,6 +71,14 @@ describe('polling', () => {
       reason: 'upstream_failed',
       detail: 'E1301 node 7 of [prompt]: out of memory',
     });
+    // Each line of a task tells where it is.
+    expect(moved.find(({ transition }) => transition === 'submit_intended')).toMatchObject({
+      account: 'one',
+      attempt: 1,
+    });
+    expect(moved.find(({ transition }) => transition === 'submit_confirmed')).toMatchObject({
+      upstreamId: 'one-1',
+    });
     for (const line of moved.slice(0, -1)) expect(line).not.toHaveProperty('reason');
   });
 
