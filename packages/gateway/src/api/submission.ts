@@ -4,6 +4,7 @@ import { requireScope } from '../auth/keyring.ts';
 import { checkMeasuredReferences } from '../catalogue/measuredReferences.ts';
 import { checkRequest } from '../catalogue/validate/request.ts';
 import { answered, logOf } from '../observability/requestLog.ts';
+import { OutcomeUnknown } from '../store/errors.ts';
 import type { IdempotencyRecord } from '../store/store.ts';
 import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import type { VideoRequest } from '../tasks/request.ts';
@@ -77,7 +78,9 @@ export function createSubmission(context: ApiContext): Submission {
     } catch (error) {
       // The task was not accepted, so its inputs are deleted; if that fails, the cleanup deletes them later. If the answer of the
       // store was lost, the task may have been accepted, and the inputs may belong to it.
-      const lost = cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable';
+      const lost =
+        error instanceof OutcomeUnknown ||
+        (cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable');
       if (!lost) await inputs.discard(media).catch(() => undefined);
       throw error;
     }

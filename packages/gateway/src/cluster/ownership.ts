@@ -13,7 +13,7 @@ import { createTransfers, type TransferParts } from './transfers.ts';
  * have fewer, and releases all of them when its lease is lost.
  */
 export interface Ownership {
-  /** Adopts every unfinished task whose owner is dead. Continues to do so if there can be other nodes. */
+  /** Adopts every unfinished task whose owner is dead, and goes on to look for tasks that nobody drives. */
   start(): Promise<void>;
   /**
    * Runs `work` on a task that is about to become active or to be released. Meanwhile the search for tasks that are missing from
@@ -71,13 +71,17 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
   async function look(): Promise<void> {
     if (stopped || !cluster.hasLease()) return;
     looks += 1;
+    if (cluster.shared) await lookAtOthers();
+    // A message of another node can get lost unnoticed.
+    if (adoption.isSearchDue() || (cluster.shared && looks % SEARCH_EVERY === 0)) await adoption.search();
+  }
+
+  async function lookAtOthers(): Promise<void> {
     if (timers.monotonic() >= adoptsFrom) await adoption.adopt();
-    if (looks % REBALANCE_EVERY === 0) {
-      const members = await cluster.members();
-      lead(members);
-      if (!stopped) await transfers.rebalance(members);
-    }
-    if (adoption.isSearchDue() || looks % SEARCH_EVERY === 0) await adoption.search();
+    if (looks % REBALANCE_EVERY > 0) return;
+    const members = await cluster.members();
+    lead(members);
+    if (!stopped) await transfers.rebalance(members);
   }
 
   function lead(members: readonly string[]): void {
@@ -144,11 +148,10 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
         adoption.searchSoon();
       });
       // This node is a member, to which others may give tasks, before it listens to messages.
-      adoption.searchSoon();
+      if (cluster.shared) adoption.searchSoon();
       await adoption.adopt();
       lead(await cluster.members());
-      if (!cluster.shared) return;
-      await adoption.search();
+      if (cluster.shared) await adoption.search();
       schedule();
     },
     during: (taskId, work) => adoption.during([taskId], work),

@@ -1,6 +1,6 @@
 import { createOwnership, type Ownership } from '../cluster/ownership.ts';
 import type { Account } from '../providers/account.ts';
-import { draining as drainingError, taskNotFound } from '../tasks/errors.ts';
+import { draining as drainingError, OnetakeError, taskNotFound } from '../tasks/errors.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { type Acceptance, createAcceptance } from './acceptance.ts';
 import { type AccountPool, createAccountPool } from './accountPool.ts';
@@ -144,7 +144,7 @@ export function createEngine(parts: EngineParts): Engine {
       if (!current) throw taskNotFound();
       if (isTerminal(current.phase) && current.error?.reason === 'cancelled') return current;
       if (isTerminal(current.phase)) throw tooLate(current, `has ${current.phase} already`);
-      if (!cluster.shared) throw drainingError();
+      if (!cluster.shared) throw stopping.signal.aborted ? drainingError() : notDrivenYet();
       return cancelRemotely(parts, current);
     },
     remove: (task) => removeTask(parts, task),
@@ -247,6 +247,12 @@ function createDriving(common: Common, stopping: AbortController) {
   });
   return { driver, poller, cancellation, lateResults, progress };
 }
+
+/** A 503 for a task that the only node is about to drive, because the answer to its acceptance was lost. */
+const notDrivenYet = (): OnetakeError =>
+  new OnetakeError('store_unavailable', 503, 'The gateway is taking this task up; try again shortly.', {
+    retryAfterSeconds: 1,
+  });
 
 /** Transfers tasks to other nodes, so that they need not wait for this node's lease to expire. */
 async function handOver({ cluster, log }: EngineParts, ownership: Ownership): Promise<void> {

@@ -185,6 +185,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
       const mismatch = (problem: Mismatch) => suspect(row, problem);
       if (!(source instanceof FileBytes)) return checkedStream(source, expected, mismatch);
       source.expect(expected, mismatch, () => trust(row, source));
+      if (isWhole && isKnown) source.expectUnchanged(() => mismatch('digest'));
       return source;
     },
 

@@ -8,6 +8,9 @@ export class StoreUnavailable extends OnetakeError {
   }
 }
 
+/** As `StoreUnavailable`, of a write that may have been done nevertheless. */
+export class OutcomeUnknown extends StoreUnavailable {}
+
 /** The store works but refuses this write: its values are invalid or violate a constraint. Retrying cannot help. */
 export class StoreRefused extends OnetakeError {
   constructor(cause: unknown) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OutcomeUnknown } from '../../src/store/errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Move } from '../../src/tasks/lifecycle.ts';
 import { isTerminal } from '../../src/tasks/task.ts';
@@ -47,6 +48,28 @@ async function expectSuccess(world: World, id: string): Promise<void> {
   ).toHaveLength(1);
   expect(world.engine.unfinished).toBe(0);
 }
+
+it('a task whose acceptance was written although its answer was lost is driven to its end, and can be cancelled meanwhile', async () => {
+  let acceptedId = '';
+  const world = await createWorld({
+    parts: ({ store }) => ({
+      store: {
+        ...store,
+        async accept(acceptance) {
+          await store.accept(acceptance);
+          acceptedId = acceptance.task.id;
+          throw new OutcomeUnknown('The answer was lost.', 1);
+        },
+      },
+    }),
+  });
+  await expect(world.submit()).rejects.toBeInstanceOf(OutcomeUnknown);
+  await expect(world.engine.cancel(await world.task(acceptedId))).rejects.toMatchObject({
+    code: 'store_unavailable',
+    message: 'The gateway is taking this task up; try again shortly.',
+  });
+  await expectSuccess(world, acceptedId);
+});
 
 describe('a store that fails for a while', () => {
   const behaviour = () => ({

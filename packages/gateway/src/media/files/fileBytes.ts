@@ -14,6 +14,8 @@ interface FileBytesParts {
   readonly buffers: BlockBuffers;
   /** See `FileBytes.version`. */
   readonly version: string | undefined;
+  /** That of now. */
+  readonly versionNow: () => Promise<string | undefined>;
 }
 
 /**
@@ -27,10 +29,12 @@ export class FileBytes extends Readable {
   readonly #length: number;
   readonly #end: number;
   readonly #buffers: BlockBuffers;
+  readonly #versionNow: () => Promise<string | undefined>;
+  #changed: (() => Error) | undefined;
   #position: number;
   #check: BytesCheck | undefined;
 
-  constructor({ file, start, end, buffers, version }: FileBytesParts) {
+  constructor({ file, start, end, buffers, version, versionNow }: FileBytesParts) {
     super({ highWaterMark: PIECE_BYTES });
     this.version = version;
     this.#file = file;
@@ -38,12 +42,18 @@ export class FileBytes extends Readable {
     this.#end = Math.max(start, end);
     this.#length = this.#end - start;
     this.#buffers = buffers;
+    this.#versionNow = versionNow;
   }
 
   /** Fails before the last piece unless length and digest are as expected. Calls `matched` if they are. */
   expect(expected: ExpectedBytes, mismatch: (problem: Mismatch) => Error, matched: () => void): void {
     if (expected.bytes !== undefined && expected.bytes !== this.#length) this.destroy(mismatch('length'));
     this.#check = createBytesCheck({ ...expected, bytes: this.#length }, mismatch, matched);
+  }
+
+  /** Fails before the last piece if the file was changed meanwhile. */
+  expectUnchanged(changed: () => Error): void {
+    this.#changed = changed;
   }
 
   /** One block after the other. A block is overwritten once the next one is asked for. */
@@ -84,18 +94,20 @@ export class FileBytes extends Readable {
     const { bytesRead } =
       wanted > 0 ? await this.#file.read(buffer, 0, wanted, this.#position) : { bytesRead: 0 };
     if (bytesRead === 0) {
-      this.#finish();
+      await this.#finish();
       return undefined;
     }
     const piece = buffer.subarray(0, bytesRead);
     this.#position += bytesRead;
     this.#check?.add(piece);
-    if (this.#position === this.#end) this.#finish();
+    if (this.#position === this.#end) await this.#finish();
     return piece;
   }
 
-  #finish(): void {
+  async #finish(): Promise<void> {
     this.#check?.finish();
     this.#check = undefined;
+    if (this.#changed && (await this.#versionNow()) !== this.version) throw this.#changed();
+    this.#changed = undefined;
   }
 }

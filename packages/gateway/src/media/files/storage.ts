@@ -66,7 +66,8 @@ export function createFileStorage({ clock = systemClock, ...options }: FileStora
         try {
           const { size, version } = await factsOf(file, clock);
           const { start, end } = range ?? { start: 0, end: size - 1 };
-          return unreadStream(new FileBytes({ file, start, end: end + 1, buffers, version }));
+          const versionNow = async () => (await factsOf(file, clock)).version;
+          return unreadStream(new FileBytes({ file, start, end: end + 1, buffers, version, versionNow }));
         } catch (error) {
           await file.close();
           throw error;

@@ -27,7 +27,7 @@ const SQL = named({
   ledgeredAfter: LEDGERED_AFTER,
   removeDeliveries: `
     delete from webhook_deliveries where id = any(array(
-      select id from webhook_deliveries where id < $1 and state <> 'pending' and created_at <= ${BEFORE}
+      select id from webhook_deliveries where id < $1 and state <> 'pending' and coalesce(tried_at, created_at) <= ${BEFORE}
       order by id limit $4 for update skip locked))
     returning 1`,
 });

@@ -19,8 +19,8 @@ export interface RetentionStore {
    */
   summariseLedger(old: OldTasks): Promise<readonly string[]>;
   /**
-   * Removes up to `limit` webhook deliveries that are older than `keepMs` at `now` (milliseconds UTC), but those that are pending. Resolves with
-   * their number.
+   * Removes up to `limit` webhook deliveries that ended more than `keepMs` before `now` (milliseconds UTC): those that are pending have not.
+   * Resolves with their number.
    */
   removeDeliveries(now: number, keepMs: number, limit: number): Promise<number>;
 }

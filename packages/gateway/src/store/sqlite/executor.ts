@@ -17,7 +17,7 @@ export interface Executor {
   readonly write: Remote<Writes>;
   readonly read: Remote<Reads>;
   /** Changes when another process has written. */
-  dataVersion(): Promise<number>;
+  dataVersion(): Promise<string>;
   /** Resolves when everything that was requested before is written. */
   close(): Promise<void>;
 }

@@ -35,7 +35,12 @@ async function world() {
   const files = createFileStorage({ root });
   await put(files, KEY, RIGHT);
   const buffers = createBlockBuffers();
-  const w = { version: 'v1' as string | undefined, bytes: RIGHT, now: momentAt(0) };
+  const w = {
+    version: 'v1' as string | undefined,
+    versionNow: undefined as string | undefined,
+    bytes: RIGHT,
+    now: momentAt(0),
+  };
   const media = createVerifiedMedia({
     storage: {
       ...files,
@@ -43,7 +48,11 @@ async function world() {
         const path = join(root, 'given');
         await writeFile(path, w.bytes);
         const file = await open(path);
-        return new FileBytes({ file, start: 0, end: RIGHT.length, buffers, version: w.version });
+        const { version } = w;
+        return new FileBytes({
+          ...{ file, start: 0, end: RIGHT.length, buffers, version },
+          versionNow: async () => w.versionNow ?? w.version,
+        });
       },
     },
     damaged: () => undefined,
@@ -65,6 +74,13 @@ it('is hashed again after an hour, or once it was changed, and otherwise counts 
   w.now = later(w.now, HOUR_MS - 1);
   expect(await w.read()).toBe(true);
   w.now = later(w.now, 1);
+  await expect(w.read()).rejects.toEqual(isDamaged);
+});
+
+it('that was changed while it was sent fails before its last piece, also without being hashed', async () => {
+  const w = await world();
+  expect(await w.read()).toBe(true);
+  w.versionNow = 'v2';
   await expect(w.read()).rejects.toEqual(isDamaged);
 });
 

@@ -240,7 +240,15 @@ export function describeRetention(name: string, open: () => Promise<OpenedBeside
     await store.addEndpoint(anEndpoint(), 'secret', 100);
     for (const age of [10, 9, 8, 1]) await failed(store, age * DAY);
     await run(`update webhook_deliveries set state = 'delivered' where created_at <> ${NOW - 9 * DAY}`);
+    // Was tried for days.
+    await run(
+      `update webhook_deliveries set tried_at = ${NOW - 5 * DAY + 1} where created_at = ${NOW - 10 * DAY}`,
+    );
     expect(await store.removeDeliveries(NOW, 5 * DAY, 1)).toBe(1);
+    expect(await store.removeDeliveries(NOW, 5 * DAY, 10)).toBe(0);
+    await run(
+      `update webhook_deliveries set tried_at = ${NOW - 5 * DAY} where created_at = ${NOW - 10 * DAY}`,
+    );
     expect(await store.removeDeliveries(NOW, 5 * DAY, 10)).toBe(1);
     expect(await store.removeDeliveries(NOW, 5 * DAY, 10)).toBe(0);
     const left = await store.deliveries({ projectId: 'project', limit: 10 });

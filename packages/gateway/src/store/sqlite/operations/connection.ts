@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Database, Statement } from 'better-sqlite3';
 
 /** What the operations on a database use of a connection to it. */
@@ -6,15 +7,18 @@ export interface Connection {
   readonly prepare: Database['prepare'];
   /** Makes all statements of `work` read the same state. */
   snapshot<A extends unknown[], R>(work: (...args: A) => R): (...args: A) => R;
-  /** Changes when another connection has committed. */
-  dataVersion(): number;
+  /** Changes when another connection has committed. That of every connection is different. */
+  dataVersion(): string;
 }
 
-export const connectionOf = (db: Database): Connection => ({
-  prepare: ((source: string) => preparedLate(db, source)) as Database['prepare'],
-  snapshot: (work) => db.transaction(work),
-  dataVersion: () => Number(db.pragma('data_version', { simple: true })),
-});
+export function connectionOf(db: Database): Connection {
+  const id = randomUUID();
+  return {
+    prepare: ((source: string) => preparedLate(db, source)) as Database['prepare'],
+    snapshot: (work) => db.transaction(work),
+    dataVersion: () => `${id} ${db.pragma('data_version', { simple: true })}`,
+  };
+}
 
 function preparedLate(db: Database, source: string) {
   let statement: Statement | undefined;

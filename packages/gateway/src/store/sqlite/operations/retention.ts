@@ -24,9 +24,9 @@ const steps = retentionSteps({
 /** The end of rows. */
 export function retentionWrites({ db }: WriteParts) {
   const prepared = new Map<string, Statement<[object], { id: string }>>();
-  const removeDeliveries = db.prepare<[string, number]>(`
+  const removeDeliveries = db.prepare<[string, number, number]>(`
     delete from webhook_deliveries where id in (
-      select id from webhook_deliveries where id < ? and state <> 'pending' order by id limit ?)`);
+      select id from webhook_deliveries where id < ? and state <> 'pending' and coalesce(tried_at, created_at) <= ? order by id limit ?)`);
 
   function statement(text: string): Statement<[object], { id: string }> {
     const known = prepared.get(text) ?? db.prepare<[object], { id: string }>(text);
@@ -50,7 +50,7 @@ export function retentionWrites({ db }: WriteParts) {
     removeTasks: (old: OldTasks): readonly string[] => run(steps.removeTasks(old)),
     summariseLedger: (old: OldTasks): readonly string[] => run(steps.summariseLedger(old)),
     removeDeliveries: (now: number, keepMs: number, limit: number): number =>
-      removeDeliveries.run(deliveryIdAt(now - keepMs), limit).changes,
+      removeDeliveries.run(deliveryIdAt(now - keepMs), now - keepMs, limit).changes,
   };
 }
 

@@ -24,22 +24,17 @@ export function createWrites(db: Connection, onDelivery: () => void) {
     ...webhookWrites(parts),
     ...retentionWrites(parts),
     /** Changes when another connection than that of the writes has committed. */
-    dataVersion: (): number => db.dataVersion(),
+    dataVersion: (): string => db.dataVersion(),
   };
 }
 
 export type Writes = ReturnType<typeof createWrites>;
 
 /**
- * Writes that need no sync of their own, because after a power failure they are made again from what is there: a job that had ended is
- * polled again, a delivery is sent again under its id, a poster is made again, and rows of objects that are being stored are written when they are stored again.
+ * Writes that need no sync of their own, because after a power failure they are made again from what is there: a delivery is sent again
+ * under its id, a poster is made again, and rows of objects that are being stored are written when they are stored again.
  */
 const RIDES: { readonly [K in keyof Writes]?: (...args: Parameters<Writes[K]>) => boolean } = {
-  commit: ({ from, task, event, ledger }, media) =>
-    from.phase === 'running' &&
-    task.phase === 'storing' &&
-    event === undefined &&
-    ledger.length + media.length === 0,
   // A poster that is pending is made again.
   putMedia: (rows) => rows.every(({ state, kind }) => state === 'pending' || kind === 'poster'),
   markChecked: () => true,

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../../../observability/log.ts';
-import { StoreRefused, StoreUnavailable } from '../../errors.ts';
+import { OutcomeUnknown, StoreRefused, StoreUnavailable } from '../../errors.ts';
 import { type ErrorData, errorFromData } from './errors.ts';
 import type { Call, SentCall } from './remote.ts';
 
@@ -128,7 +128,13 @@ export function createThread(options: ThreadOptions): Thread {
     );
     pauseUntil = performance.now() + pauseMs;
     pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
-    rejectAll(unavailable(role, cause));
+    rejectAll(
+      new OutcomeUnknown(
+        `${OPENED_AGAIN} it is not known whether anything was written. Try again shortly.`,
+        1,
+        cause,
+      ),
+    );
   }
 
   function rejectAll(error: unknown): void {
@@ -146,7 +152,8 @@ export function createThread(options: ThreadOptions): Thread {
     try {
       if (!worker) {
         requireFile();
-        if (performance.now() < pauseUntil) throw unavailable(role);
+        if (performance.now() < pauseUntil)
+          throw new StoreUnavailable(`${OPENED_AGAIN} nothing was written. Try again shortly.`, 1);
         worker = start();
       }
       worker.postMessage(calls satisfies ThreadMessage);
@@ -183,10 +190,4 @@ export function createThread(options: ThreadOptions): Thread {
   };
 }
 
-function unavailable(role: ThreadData['role'], cause?: unknown): StoreUnavailable {
-  const what =
-    role === 'writer'
-      ? 'The gateway has to open its data again; it is not known whether anything was written.'
-      : 'The gateway has to open its data again.';
-  return new StoreUnavailable(`${what} Try again shortly.`, 1, cause);
-}
+const OPENED_AGAIN = 'The gateway has to open its data again;';
