@@ -70,6 +70,15 @@ def test_a_stream_without_a_strong_etag_ends_with_the_connection(connect: Connec
         read(connected(connect), 1000)
 
 
+def test_an_empty_answer_is_never_a_video(connect: Connect, tmp_path: Path) -> None:
+    control("emptyVideo")
+    for headers in ({"x-accel-redirect": "/protected/1.mp4"}, {"content-length": None}):
+        control("video", headers=headers)
+        with pytest.raises(DownloadError, match="ONETAKE_SENDFILE"):
+            connected(connect).download(ID, tmp_path / "boat.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
 def before_more_than(count: int, client: Onetake, act: Callable[[], None]) -> None:
     """Does something when so many bytes are there, before more are read. There are no more until the connection is cut."""
     http = client._core.http

@@ -35,6 +35,10 @@ const LONGEST_RETRY_MS = 8000;
 /** How often the rest is asked for without one more byte. */
 const FRUITLESS_ATTEMPTS = 5;
 
+/** No video and no poster has no bytes. */
+const EMPTY =
+  'The answer has no bytes. Likely ONETAKE_SENDFILE is set, and this address is that of the gateway, which leaves sending to the reverse proxy in front of it: use the address of the proxy.';
+
 interface Opened {
   readonly response: Response;
   readonly link: LinkedSignal;
@@ -114,6 +118,10 @@ function streamOf(http: Http, call: Call, first: Opened, { signal, resume }: Dow
     throw new DownloadError('The answer begins somewhere else than asked for.');
   }
   const bytes = sizeOf(first.response);
+  if (bytes === 0) {
+    close(first);
+    throw new DownloadError(EMPTY);
+  }
   const etag = strong(headers.get('etag'));
   const backoff = createBackoff(FIRST_RETRY_MS, LONGEST_RETRY_MS, http.timing.random);
   let received = offset;
@@ -126,6 +134,7 @@ function streamOf(http: Http, call: Call, first: Opened, { signal, resume }: Dow
     for (;;) {
       try {
         const piece = await read();
+        if (!piece && received === 0 && bytes === undefined) throw new DownloadError(EMPTY);
         if (piece || bytes === undefined || received === bytes) return piece;
         throw new ConnectionError(`The connection ended after ${received} of ${bytes} bytes.`);
       } catch (error) {

@@ -87,6 +87,20 @@ describe('a stream', () => {
     expect(await failed(bytesOf(body, video, 1000))).toMatchObject({ name: 'ConnectionError' });
   });
 
+  it.each([
+    ['that names a file for the proxy', { 'content-length': '0', 'x-accel-redirect': '/protected/1.mp4' }],
+    ['of no length', { 'content-length': undefined }],
+  ])('is never an empty answer %s', async (_name, headers) => {
+    const video = await startVideoServer();
+    video.bytes = Buffer.alloc(0);
+    video.headers = headers;
+    const path = await folder();
+    const error = await failed(downloadToFile(connect(video.url), ID, join(path, 'boat.mp4')));
+    expect(error).toBeInstanceOf(DownloadError);
+    expect(error).toMatchObject({ message: expect.stringMatching(/ONETAKE_SENDFILE.*reverse proxy/) });
+    expect(await readdir(path)).toEqual([]);
+  });
+
   it('ends with what its signal was aborted with', async () => {
     const video = await startVideoServer();
     const controller = new AbortController();

@@ -28,6 +28,11 @@ _FIRST_RETRY = 0.5
 _LONGEST_RETRY = 8.0
 #: How often the rest is asked for without one more byte.
 _FRUITLESS_ATTEMPTS = 5
+#: No video and no poster has no bytes.
+_EMPTY = (
+    "The answer has no bytes. Likely ONETAKE_SENDFILE is set, and this address is that of the gateway, which leaves "
+    "sending to the reverse proxy in front of it: use the address of the proxy."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +150,9 @@ async def _stream(http: Http, call: Call, response: Response, resume: Resume | N
     if offset not in (0, resume.offset if resume else 0):
         await response.close()
         raise DownloadError("The answer begins somewhere else than asked for.")
+    if _size_of(response) == 0:
+        await response.close()
+        raise DownloadError(_EMPTY)
     return _Stream(http, call, response, offset)
 
 
@@ -171,6 +179,8 @@ class _Stream:
         while True:
             try:
                 piece = await self._read()
+                if not piece and size is None and self._received == 0:
+                    raise DownloadError(_EMPTY)
                 if piece or size is None or self._received == size:
                     return piece
                 raise ApiConnectionError(f"The connection ended after {self._received} of {size} bytes.")

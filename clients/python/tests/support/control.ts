@@ -58,9 +58,13 @@ export async function startControl({ gateway, reference, video }: Servers) {
     seen: () => gateway.proxy.seen,
     reference: (state: Partial<ReferenceServer>) => void Object.assign(reference, state),
     referenceSeen: () => reference.seen,
+    /** A header that is null is left out. */
     video: (state: Partial<Pick<VideoServer, 'limits' | 'headers'>>) => void Object.assign(video, state),
     otherVideo() {
       video.bytes = Buffer.from(bytes).reverse();
+    },
+    emptyVideo() {
+      video.bytes = Buffer.alloc(0);
     },
     videoCut: () => video.cut(),
     videoRanges: () => video.ranges.map((range) => range ?? null),

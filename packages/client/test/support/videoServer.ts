@@ -55,7 +55,7 @@ function answer(video: VideoServer, incoming: IncomingMessage, outgoing: ServerR
     ...video.headers,
   };
   const given = Object.entries(headers).filter(
-    (header): header is [string, string] => header[1] !== undefined,
+    (header): header is [string, string] => typeof header[1] === 'string',
   );
   outgoing.writeHead(start > 0 ? 206 : 200, Object.fromEntries(given));
   const limit = video.limits.shift();

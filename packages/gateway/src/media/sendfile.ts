@@ -11,8 +11,8 @@ export interface Sendfile {
 /** The header, and whether its value is a path of the proxy's own instead of a file. */
 const HEADERS = { 'X-Accel-Redirect': true, 'X-Sendfile': false } as const;
 
-/** Without `..`, and without what means something else in a URL or a header. */
-const PATH = /^\/(?!.*\/\.\.?(?:\/|$))[\w/.~+@-]*$/;
+/** Without `..`, and without what means something else in a URL or a header. Not `/`, where the proxy has the API, or all files. */
+const PATH = /^\/(?=[\w.~+@-])(?!.*\/\.\.?(?:\/|$))[\w/.~+@-]*$/;
 
 /**
  * Reads `X-Accel-Redirect:/protected/` or `X-Sendfile`, which may have a folder, too. Throws an error that says what is allowed. Without a
@@ -26,13 +26,18 @@ export function readSendfile(text: string): Sendfile {
   if (prefix === '' && HEADERS[header as keyof typeof HEADERS])
     throw new Error(`${header} needs the path of an internal location, such as ${header}:/protected/`);
   if (prefix !== '' && !PATH.test(prefix))
-    throw new Error(`${header}: "${prefix}" must be a path that begins with / and has only plain characters`);
+    throw new Error(
+      `${header}: "${prefix}" must be a path of its own, such as /protected/, that begins with one / and has only plain characters`,
+    );
   return { header, prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/` };
 }
 
 /** The value of the header for an object that is a file below `root`. */
 export const sendfileValue = ({ prefix }: Sendfile, root: string, key: string): string =>
   prefix === '' ? join(root, key) : `${prefix}${key}`;
+
+/** Whether the proxy keeps `Cache-Control` of the gateway's answer even in its own errors, as nginx does. */
+export const keptInErrors = ({ header }: Sendfile): boolean => header === 'X-Accel-Redirect';
 
 /**
  * The entity tag of a file that the proxy sends. nginx replaces ours by its own, of the time and length, and compares that in `If-Range`, so

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { piecesOf } from '../../media/pieces.ts';
-import { type Sendfile, sendfileEtag, sendfileValue } from '../../media/sendfile.ts';
+import { keptInErrors, type Sendfile, sendfileEtag, sendfileValue } from '../../media/sendfile.ts';
 import type { VerifiedMedia } from '../../media/verified.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
@@ -74,9 +74,15 @@ export async function serveBytes(
     'content-disposition': `${disposition}; filename="${filename}"`,
     'content-type': row.contentType,
     'x-content-type-options': 'nosniff',
+    // RFC 9530: of the whole, also if a range is sent.
+    ...(row.sha256
+      ? { 'repr-digest': `sha-256=:${Buffer.from(row.sha256, 'hex').toString('base64')}:` }
+      : {}),
   });
   // The proxy also does what a range asks for.
   if (sendfile && method !== 'HEAD') {
+    // A proxy that cannot read the file would tell clients to keep its error.
+    if (keptInErrors(sendfile)) reply.removeHeader('cache-control');
     reply.header(sendfile.header, sendfileValue(sendfile, mediaRoot, row.storageKey));
     return reply.header('content-length', 0).send();
   }

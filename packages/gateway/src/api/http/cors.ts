@@ -14,6 +14,7 @@ const EXPOSED = [
   'Location',
   'Onetake-Task-Id',
   'Preference-Applied',
+  'Repr-Digest',
   'Retry-After',
   'openai-poll-after-ms',
   'openai-processing-ms',

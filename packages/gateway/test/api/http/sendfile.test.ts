@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -27,6 +28,9 @@ describe('the setting', () => {
     ['X-Accel-Redirect', /needs the path/],
     ['X-Accel-Redirect:protected', /must be a path/],
     ['X-Accel-Redirect:/a/../b', /must be a path/],
+    ['X-Accel-Redirect:/', /must be a path of its own, such as \/protected\//],
+    ['X-Accel-Redirect://a', /must be a path of its own/],
+    ['X-Sendfile:/', /must be a path of its own/],
     ['X-Accel-Redirect:/a?b', /must be a path/],
     ['X-Sendfile:/a b', /must be a path/],
     ['X-Sendfile:/a\r\nb: c', /must be X-Accel-Redirect/],
@@ -57,6 +61,7 @@ describe('a gateway behind nginx', () => {
       expect(response.status).toBe(200);
       expect(response.headers.get('x-accel-redirect')).toMatch(/^\/protected\/video\/[0-9a-f]+-1v\.mp4$/);
       expect(response.headers.get('content-type')).toBe('video/mp4');
+      expect(response.headers.get('cache-control')).toBeNull();
       expect((await response.arrayBuffer()).byteLength).toBe(0);
     }
   });
@@ -89,7 +94,7 @@ describe('a gateway behind nginx', () => {
     expect(Buffer.from(body.base64, 'base64').equals(await readFile(await storedFile()))).toBe(true);
   });
 
-  // The server block of the documentation, as it stands there.
+  // The block of the documentation in a deployment file, as they stand there.
   it.skipIf(NO_NGINX)('lets nginx send it, with its headers, in parts and whole', async () => {
     const { url, file } = { url: await startNginx(t), file: await readFile(await storedFile()) };
     const authorization = { authorization: `Bearer ${KEY}` };
@@ -103,6 +108,7 @@ describe('a gateway behind nginx', () => {
       'content-length': String(file.length),
       'content-disposition': `attachment; filename="${task.task_id}.mp4"`,
       'cache-control': 'private, max-age=3600, immutable',
+      'repr-digest': `sha-256=:${createHash('sha256').update(file).digest('base64')}:`,
       'x-content-type-options': 'nosniff',
       'x-request-id': expect.stringMatching(/./),
     });
@@ -125,6 +131,15 @@ describe('a gateway behind nginx', () => {
     expect((await fetch(`${url}${place}`)).status).toBe(404);
   });
 
+  it.skipIf(NO_NGINX || process.getuid?.() !== 0)(
+    'is not made to say that an error may be kept',
+    async () => {
+      const url = await startNginx(t, 'daemon');
+      const refused = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${KEY}` } });
+      expect([refused.status, refused.headers.get('cache-control')]).toEqual([403, null]);
+    },
+  );
+
   it('still refuses a file that was cut', async () => {
     await truncate(await storedFile(), 100);
     const response = await t.call(path);
@@ -144,26 +159,32 @@ it('names the file itself with X-Sendfile', async () => {
   expect(headers.get('etag')).toMatch(/^"[0-9a-f]{64}"$/);
 });
 
-/** Starts nginx with the block of docs/storage.md in front of a gateway. */
-async function startNginx({ gateway, dataDir }: TestGateway): Promise<string> {
-  const docs = await readFile(new URL('../../../../../docs/storage.md', import.meta.url), 'utf8');
-  const block = /```nginx\n(.*?)```/s.exec(docs)?.[1] ?? '';
+/** Starts nginx with a deployment file and the block of docs/storage.md in front of a gateway. */
+async function startNginx({ gateway, dataDir }: TestGateway, user = 'root'): Promise<string> {
+  const file = (path: string) => readFile(new URL(`../../../../../${path}`, import.meta.url), 'utf8');
+  const block = /```nginx\n(location .*?)```/s.exec(await file('docs/storage.md'))?.[1] ?? '';
   const dir = await tempFolder();
   const port = await freePort();
-  const adapted = block
-    .replace('http://127.0.0.1:8787', gateway.address)
-    .replace('/var/lib/onetake/media/', `${join(dataDir, 'media')}/`);
-  expect(adapted).not.toBe(block);
+  const replaced = (text: string, changes: readonly (readonly [RegExp, string])[]) =>
+    changes.reduce((now, [from, to]) => {
+      expect(now).toMatch(from);
+      return now.replace(from, to);
+    }, text);
   await mkdir(join(dir, 'tmp'));
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (kind) => `${kind}_temp_path ${join(dir, 'tmp')};`,
+    (kind) => `${kind}_temp_path ${join(dir, 'tmp', kind)};`,
   );
-  await writeFile(
-    join(dir, 'nginx.conf'),
-    `user root; daemon off; worker_processes 1; pid ${join(dir, 'pid')}; error_log stderr;
-     events {}
-     http { access_log off; ${paths.join(' ')} server { listen 127.0.0.1:${port}; ${adapted} } }`,
-  );
+  const config = replaced(await file('deploy/nginx-hosts.conf'), [
+    [/^pid .*$/m, `user ${user}; daemon off; pid ${join(dir, 'pid')};`],
+    [/^ *worker_connections .*$/m, ''],
+    [/^ *access_log .*$/m, `access_log off; ${paths.join(' ')}`],
+    [/(?:^ *server [\w.-]+:\d+.*\n)+/m, `server ${new URL(gateway.address).host};\n`],
+    [
+      /listen 8080;/,
+      `listen 127.0.0.1:${port}; ${replaced(block, [[/\/var\/lib\/onetake\/media\//, `${join(dataDir, 'media')}/`]])}`,
+    ],
+  ]);
+  await writeFile(join(dir, 'nginx.conf'), config);
   const nginx = spawn('nginx', ['-c', join(dir, 'nginx.conf'), '-p', dir], { stdio: 'ignore' });
   const ended = once(nginx, 'exit');
   onTestFinished(async () => {
