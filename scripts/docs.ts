@@ -107,7 +107,7 @@ checked before a file is created or a server is contacted: accounts with their p
 of settings. All errors are reported together, with exit code 2. An unknown name is an error. So is an
 \`onetake.yml\`, because that file is not read.
 
-A running gateway takes over the [members of fleets](providers/fleets.md) when the file changes. Everything else is read at its start.
+A running gateway takes over the [members of fleets](providers/fleets.md) when the file changes. Everything else is read at its start, with \`ONETAKE_WORKERS\` at that of the first process, also for workers that are started again.
 
 | setting | default | meaning |
 | --- | --- | --- |

@@ -202,6 +202,8 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     );
   });
 
+  // Workers are several nodes at one address, with or without a load balancer.
+  if (cluster.shared && !sharedMetrics) warnAboutAddresses(config, log);
   const observed = { engine, limits, store, storage, cluster, space, logOutput, sharedMetrics, problem, log };
   return {
     logger,
@@ -328,7 +330,6 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     },
   });
   unused = trackUnused(server.server);
-  if (cluster.shared) warnAboutAddresses(config, log);
   await engine.start();
   sender.start();
   address = await listen(server, config);

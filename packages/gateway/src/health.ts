@@ -47,8 +47,12 @@ export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics 
     'Stored files that this node repaired, and posters that it created later',
     () => engine.mediaScrub.repaired,
   );
-  watch('gauge', 'onetake_store_went_back', 'Whether the database lost confirmed writes', () =>
-    problem() === undefined ? 0 : 1,
+  watch(
+    'gauge',
+    'onetake_store_went_back',
+    'Whether the database lost confirmed writes',
+    () => (problem() === undefined ? 0 : 1),
+    'max',
   );
   watch(
     'counter',
@@ -62,7 +66,13 @@ export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics 
     'How long this node has been unable to send polls that are due; 0 if it is able to',
     () => engine.pollWatch.stalledMs() / 1000,
   );
-  watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () => space.freeBytes());
+  watch(
+    'gauge',
+    'onetake_disk_free_bytes',
+    'Free on the disk of the data folder',
+    () => space.freeBytes(),
+    'min',
+  );
   if (logOutput)
     watch(
       'counter',
@@ -84,8 +94,12 @@ export function watchWebhooks(
   count('failed', 'Tries of this node to deliver a webhook that failed');
   count('dead', 'Webhooks that this node did not deliver and that are not tried again by themselves');
   watch('gauge', 'onetake_webhook_in_flight', 'Webhooks that this node is sending', () => sender.inFlight);
-  watch('gauge', 'onetake_webhook_pending', 'Webhooks of all nodes that are not delivered yet', () =>
-    store.pendingDeliveries(),
+  watch(
+    'gauge',
+    'onetake_webhook_pending',
+    'Webhooks of all nodes that are not delivered yet',
+    () => store.pendingDeliveries(),
+    'max',
   );
 }
 

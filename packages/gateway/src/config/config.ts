@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { changedModels, type DeclaredEntry } from '../catalogue/catalogue.ts';
@@ -23,6 +22,7 @@ import { accountProblems } from '../providers/registry.ts';
 import { invalidSettings } from '../tasks/errors.ts';
 import { readYaml, type YamlFile } from '../yamlFile.ts';
 import { type Known, problemsTogether, type Values } from './crossField.ts';
+import { filesNow, type SettingsFiles } from './files.ts';
 import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';
 
 type Defaults = { [K in SettingName as (typeof SETTINGS)[K] extends { default: string } ? K : never]: K };
@@ -60,7 +60,7 @@ const OTHER_FILE = 'onetake.yml';
 /** The path of the settings file, which need not exist. In compose files an empty variable usually means "not set". */
 export const configFile = (env: NodeJS.ProcessEnv): string => env.ONETAKE_CONFIG || CONFIG_FILE;
 
-type ReadFile = (path: string) => string | undefined;
+type ReadFile = SettingsFiles['read'];
 
 /** The folder beside the file whose files declare providers. */
 const PROVIDERS_FOLDER = 'providers';
@@ -69,7 +69,7 @@ const PROVIDERS_FOLDER = 'providers';
  * Reads all settings. A setting is taken from the environment, else from `onetake.yaml`, else from its plain variable, else it is
  * the default. Throws a single error that lists everything that is wrong.
  */
-export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Config {
+export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = filesNow.read): Config {
   const { config, problems } = collect(env, readFile);
   if (problems.length > 0) throw invalidSettings(problems);
   // Each member was parsed by its own schema.
@@ -77,7 +77,7 @@ export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfTh
 }
 
 /** Like `readConfig`, for a command that calls no provider: the secrets of accounts need not be there. */
-export function readLocalConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): LocalConfig {
+export function readLocalConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = filesNow.read): LocalConfig {
   const { config, problems } = collect(env, readFile, { readSecrets: false });
   if (problems.length > 0) throw invalidSettings(problems);
   return localConfig(config);
@@ -86,7 +86,7 @@ export function readLocalConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = rea
 /** Like `readLocalConfig`, for a command that opens the storage of media. */
 export async function checkLocalConfig(
   env: NodeJS.ProcessEnv,
-  readFile: ReadFile = readIfThere,
+  readFile: ReadFile = filesNow.read,
 ): Promise<LocalConfig> {
   const { config, problems } = collect(env, readFile, { readSecrets: false });
   problems.push(...(await bucketProblems(config)));
@@ -104,20 +104,26 @@ function localConfig({ accounts, ...config }: Known): LocalConfig {
  * Like `readConfig`, for a process that opens everything: also loads the packages of accounts and looks for the region of the
  * bucket. It creates nothing and makes no requests. Throws a single error that lists everything that is wrong.
  */
-export async function checkConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Promise<Config> {
-  const { config, problems } = await examineConfig(env, readFile);
+export async function checkConfig(
+  env: NodeJS.ProcessEnv,
+  files: ReadFile | SettingsFiles = filesNow,
+): Promise<Config> {
+  const { config, problems } = await examineConfig(env, files);
   if (!config) throw invalidSettings(problems);
   return config;
 }
 
 /** Like `checkConfig`, but returns what is wrong, one sentence per problem. There is a config only if nothing is. */
-export function examineConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Promise<Examined> {
-  return examine(collect(env, readFile));
+export function examineConfig(
+  env: NodeJS.ProcessEnv,
+  files: ReadFile | SettingsFiles = filesNow,
+): Promise<Examined> {
+  return examine(collect(env, files));
 }
 
 /** Like `examineConfig`, of a settings file that was there: that it is missing is wrong, too. */
 export function examineChangedConfig(env: NodeJS.ProcessEnv): Promise<Examined> {
-  return examine(collect(env, readIfThere, { wasThere: true }));
+  return examine(collect(env, filesNow, { wasThere: true }));
 }
 
 interface Examined {
@@ -156,9 +162,11 @@ interface Collecting {
 
 function collect(
   env: NodeJS.ProcessEnv,
-  readFile: ReadFile,
+  from: ReadFile | SettingsFiles,
   { wasThere = false, readSecrets = true }: Collecting = {},
 ): Collected {
+  const files = typeof from === 'function' ? { ...filesNow, read: from } : from;
+  const readFile = files.read;
   const problems: string[] = [];
   const path = configFile(env);
   const missing = env.ONETAKE_CONFIG ? `ONETAKE_CONFIG: the file ${path} does not exist.` : undefined;
@@ -173,7 +181,7 @@ function collect(
     providers: inline,
     ...fileSettings
   } = read?.settings ?? {};
-  const declared = readProviders(path, read?.file, inline, problems);
+  const declared = readProviders(path, read?.file, inline, files, problems);
   const {
     accounts,
     problems: wrongAccounts,
@@ -346,9 +354,10 @@ function readProviders(
   path: string,
   file: YamlFile | undefined,
   inline: unknown,
+  files: SettingsFiles,
   problems: string[],
 ): readonly ProviderFile[] {
-  const own = readFolder(join(dirname(path), PROVIDERS_FOLDER));
+  const own = readFolder(join(dirname(path), PROVIDERS_FOLDER), files);
   const named = MAPPING.safeParse(inline ?? {});
   if (!named.success) problems.push(`${path}: providers must be a mapping from names to providers.`);
   for (const [provider, members] of Object.entries(named.data ?? {})) {
@@ -357,8 +366,8 @@ function readProviders(
     if (file) own.push(parseProvider(file, ['providers', provider], declaration));
   }
   problems.push(...own.flatMap((one) => one.problems));
-  const files = own.flatMap((one) => one.files);
-  const names = files.map(({ provider }) => provider);
+  const declared = own.flatMap((one) => one.files);
+  const names = declared.map(({ provider }) => provider);
   problems.push(
     ...names
       .filter((name) => isBuiltIn(name))
@@ -369,32 +378,19 @@ function readProviders(
       .filter((name, index) => names.indexOf(name) < index)
       .map((name) => `providers: ${name} is declared twice.`),
   );
-  return [...SHIPPED.filter(({ provider }) => !names.includes(provider)), ...files];
+  return [...SHIPPED.filter(({ provider }) => !names.includes(provider)), ...declared];
 }
 
 const isBuiltIn = (name: string): boolean =>
   DEFINITIONS.some(({ id }) => id === name) || Object.keys(servicesOf(name)).length > 0;
 
-function readFolder(folder: string): DeclaredProviders[] {
-  let path = folder;
+function readFolder(folder: string, files: SettingsFiles): DeclaredProviders[] {
   try {
-    const names = readdirSync(folder).filter((name) => /\.ya?ml$/.test(name));
-    return names.sort().map((name) => {
-      path = join(folder, name);
-      return readProvider(path, readFileSync(path, 'utf8'));
-    });
+    return files.readFolder(folder).map(({ path, text }) => readProvider(path, text));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     const why = error instanceof Error ? error.message : String(error);
+    // Of a system call: the file, or the folder itself.
+    const { path = folder } = error as NodeJS.ErrnoException;
     return [{ files: [], problems: [`${path}: cannot be read (${why}).`] }];
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
   }
 }

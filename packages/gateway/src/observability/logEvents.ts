@@ -158,7 +158,7 @@ export const LOG_EVENTS = {
     'A worker process of `ONETAKE_WORKERS` has ended by itself or was killed. Other nodes adopt its tasks, and it is started again.',
   'worker.started': 'A worker process of `ONETAKE_WORKERS` was started; `pid` is its process id.',
   'worker.given_up':
-    'A worker process ends again and again at its start, or none serves any more. The gateway ends with its exit code.',
+    'A worker process that never served ends again and again at its start, or none serves any more. The gateway ends with its exit code.',
 } as const;
 
 /** The name of a log event. */

@@ -1,5 +1,16 @@
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
 import { isTerminal, type Task } from '../tasks/task.ts';
+
+/** Of a gauge that every process reports for all of them: which of these values is shown, once, as theirs. The sum would count it many times. */
+type Common = 'max' | 'min';
 
 /** The metrics of the gateway, in the text format of Prometheus. */
 export interface Metrics {
@@ -7,7 +18,13 @@ export interface Metrics {
   /** Records a transition. Must be called for every one. */
   moved(task: Task): void;
   /** Adds a value that is read at each scrape. A `counter` never decreases. */
-  watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number | Promise<number>): void;
+  watch(
+    type: 'gauge' | 'counter',
+    name: string,
+    help: string,
+    read: () => number | Promise<number>,
+    common?: Common,
+  ): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -43,7 +60,9 @@ export function createMetrics(
 ): Metrics {
   const registry = new Registry();
   if (shared) registry.setDefaultLabels(shared.labels);
-  shared?.share(() => registry.getMetricsAsJSON());
+  shared?.share(async () =>
+    (await registry.getMetricsAsJSON()).map((metric) => withoutProcess(metric, shared)),
+  );
   const registers = [registry];
   const accepted = new Counter({
     name: 'onetake_tasks_accepted_total',
@@ -69,12 +88,14 @@ export function createMetrics(
     name: string,
     help: string,
     read: () => number | Promise<number>,
+    common?: Common,
   ): void {
     if (type === 'gauge') {
       new Gauge({
         name,
         help,
         registers,
+        aggregator: common ?? 'sum',
         async collect() {
           this.set(await read());
         },
@@ -93,12 +114,13 @@ export function createMetrics(
     });
   }
   watch('gauge', 'onetake_tasks_unfinished', 'Tasks that this node drives', unfinished);
-  const perAccount = (name: string, help: string, read: (use: AccountUse) => number) =>
+  const perAccount = (name: string, help: string, read: (use: AccountUse) => number, common?: Common) =>
     new Gauge({
       name,
       help,
       labelNames: ['account'],
       registers,
+      aggregator: common ?? 'sum',
       collect() {
         // Members of fleets come and go.
         this.reset();
@@ -119,11 +141,13 @@ export function createMetrics(
     'onetake_account_places',
     'Tasks that an upstream account may work on at a time',
     ({ places }) => places,
+    'max',
   );
   perAccount(
     'onetake_account_places_used',
     'Tasks of all nodes that an upstream account is working on, as far as this node knows',
     ({ placesUsed }) => placesUsed,
+    'max',
   );
   perAccount(
     'onetake_account_callback_reliability',
@@ -150,6 +174,19 @@ export function createMetrics(
     contentType: registry.contentType,
     text: () => (shared ? textOfAll(shared) : registry.metrics()),
   };
+}
+
+/** Takes the labels that tell the processes apart from what each reports for all of them. */
+function withoutProcess(
+  metric: MetricObjectWithValues<MetricValue<string>>,
+  { labels: own }: SharedMetrics,
+): MetricObjectWithValues<MetricValue<string>> {
+  if (metric.aggregator === 'sum') return metric;
+  const values = metric.values.map(({ labels, ...value }) => ({
+    ...value,
+    labels: Object.fromEntries(Object.entries(labels).filter(([name]) => !(name in own))),
+  }));
+  return { ...metric, values };
 }
 
 async function textOfAll(shared: SharedMetrics): Promise<string> {

@@ -71,7 +71,6 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     env: { ONETAKE_WORKERS: 'auto' },
     told: /ONETAKE_WORKERS: .*set ONETAKE_DATABASE_URL and ONETAKE_S3_BUCKET, or leave ONETAKE_WORKERS out/,
   },
-  'a number of workers': { env: { ONETAKE_WORKERS: '0' }, told: /ONETAKE_WORKERS: must be .*auto/ },
   'an endpoint without a bucket': {
     env: { ONETAKE_S3_ENDPOINT: 'http://minio:9000' },
     told: /ONETAKE_S3_ENDPOINT: needs ONETAKE_S3_BUCKET/,

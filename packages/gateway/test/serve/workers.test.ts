@@ -1,5 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -33,17 +36,22 @@ const settings = async () => ({
 /** A gateway with two workers, once both serve. */
 async function twoWorkers() {
   const log: Line[] = [];
-  const serving = await serveProcess({ ...(await settings()), ONETAKE_WORKERS: '2' }, (child) => {
-    // Its workers end by themselves.
-    onTestFinished(() => kill(child));
-    if (child.stdout) createInterface(child.stdout).on('line', (line) => log.push(JSON.parse(line)));
-  });
+  const file = join(await tempFolder(), 'onetake.yaml');
+  await writeFile(file, 'retention_hours: 100\n');
+  const serving = await serveProcess(
+    { ...(await settings()), ONETAKE_WORKERS: '2', ONETAKE_CONFIG: file },
+    (child) => {
+      // Its workers end by themselves.
+      onTestFinished(() => kill(child));
+      if (child.stdout) createInterface(child.stdout).on('line', (line) => log.push(JSON.parse(line)));
+    },
+  );
   const events = (event: string) => log.filter((line) => line.event === event);
   await eventually(
     () => expect(new Set(events('gateway.listening').map(({ worker }) => worker)).size).toBe(2),
     START_MS,
   );
-  return { ...serving, events };
+  return { ...serving, file, events };
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -73,6 +81,11 @@ function clientOf(base: string, key: string) {
       const answer = await ask(`/v1/video/generations/${id}`);
       return ((await answer.json()) as { status: string }).status;
     },
+    /** The lines of a metric without labels. */
+    async line(name: string): Promise<string[]> {
+      const text = await (await ask('/metrics')).text();
+      return text.split('\n').filter((line) => line.startsWith(`${name} `));
+    },
     /** The values of a metric, by worker. */
     async metric(name: string): Promise<Map<string, number>> {
       const text = await (await ask('/metrics')).text();
@@ -84,7 +97,7 @@ function clientOf(base: string, key: string) {
 
 // Four starts, one after the other.
 it('two workers serve one port, and one that is killed is started again', async () => {
-  const { base, greeting, stop, events } = await twoWorkers();
+  const { base, greeting, stop, file, events } = await twoWorkers();
   const [key = '', ...others] = greeting.match(/(?<=^ {4})sk-\S+$/gm) ?? [];
   expect(others).toEqual([]);
   const gateway = clientOf(base, key);
@@ -102,8 +115,11 @@ it('two workers serve one port, and one that is killed is started again', async 
     expect(Math.min(...accepted.values())).toBeGreaterThan(0);
     expect([...accepted.values()].reduce((a, b) => a + b, 0)).toBe(6);
   }
-  expect(await gateway.metric('onetake_worker_up')).toEqual(both(1, 1));
+  expect(await gateway.metric('onetake_webhook_pending')).toEqual(new Map());
+  expect(await gateway.line('onetake_webhook_pending')).toEqual(['onetake_webhook_pending 0']);
 
+  // With it, no gateway starts.
+  await writeFile(file, 'retention_hours: soon\n');
   const killed = events('worker.started').findLast(({ worker }) => worker === 2);
   const before = events('gateway.listening').length;
   process.kill(Number(killed?.pid), 'SIGKILL');
@@ -116,6 +132,10 @@ it('two workers serve one port, and one that is killed is started again', async 
   });
   for (const id of ids)
     await eventually(async () => expect(await gateway.status(id)).toBe('succeeded'), START_MS);
+  await eventually(() =>
+    expect(events('config.reload_failed').some(({ worker }) => worker === 2)).toBe(true),
+  );
+  expect(events('config.loopback_host')).toEqual([]);
   expect(await gateway.metric('onetake_worker_restarts_total')).toEqual(both(exits(1), exits(2)));
   expect(await gateway.metric('onetake_worker_up')).toEqual(both(1, 1));
 
@@ -125,18 +145,29 @@ it('two workers serve one port, and one that is killed is started again', async 
   expect([exits(1), exits(2)]).toEqual(ended);
 }, 400_000);
 
-it('a worker that cannot start ends the gateway as it would without workers: with its exit code and its words', async () => {
-  const alone = {
-    ...(await settings()),
-    ONETAKE_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/onetake',
-  };
-  const [withTwo, withOne] = await Promise.all([
-    onetake({ ...alone, ONETAKE_DATA_DIR: await tempFolder(), ONETAKE_WORKERS: '2' }, 'serve'),
-    onetake(alone, 'serve'),
-  ]);
-  expect(withOne.code).not.toBe(0);
-  expect(withTwo.code).toBe(withOne.code);
-  // Once for each try.
-  expect(new Set(withTwo.stderr.split('\n'))).toEqual(new Set(withOne.stderr.split('\n')));
-  expect(withTwo.stdout).toContain('worker.given_up');
-}, 400_000);
+it.each([
+  ['without its database', async () => ({ ONETAKE_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/onetake' })],
+  ['on a port that is taken', async () => ({ ONETAKE_PORT: String(await takenPort()) })],
+])(
+  'a gateway that cannot start %s ends as it would without workers: at once, with the exit code and words of one',
+  async (_name, wrong) => {
+    const alone = { ...(await settings()), ...(await wrong()) };
+    const withTwo = await onetake(
+      { ...alone, ONETAKE_DATA_DIR: await tempFolder(), ONETAKE_WORKERS: '2' },
+      'serve',
+    );
+    const withOne = await onetake(alone, 'serve');
+    expect(withOne.code).not.toBe(0);
+    expect(withTwo.code).toBe(withOne.code);
+    expect(withTwo.stderr).toBe(withOne.stderr);
+    expect(withTwo.stdout).not.toContain('worker.given_up');
+  },
+  400_000,
+);
+
+async function takenPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}

@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { isatty } from 'node:tty';
 import { type Config, checkConfig, configFile, examineChangedConfig } from '../../config/config.ts';
+import { filesAsRead, filesNow, keepingFiles, type ReadFiles } from '../../config/files.ts';
 import type { Gateway } from '../../gateway.ts';
 import { createLog, type Log } from '../../observability/log.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from '../../observability/logOutput.ts';
 import { prettyLine } from '../../observability/prettyLog.ts';
 import { commandLine } from '../npm.ts';
+import type { SupervisorParts } from '../workers/supervisor.ts';
 import { type SupervisedWorker, supervisedWorker } from '../workers/worker.ts';
 
 /** How often the settings file is looked at for changes. Milliseconds. */
@@ -27,7 +29,8 @@ const LOG_FLUSH_MS = 1000;
 /** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
 export async function serve(): Promise<never> {
   const worker = supervisedWorker(process.env);
-  const config = await checkConfig(process.env);
+  const files = keepingFiles(worker ? filesAsRead(await worker.settings()) : filesNow);
+  const config = await checkConfig(process.env, files);
   const pretty = !worker && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isatty(1)));
   const output = createLogOutput({
     sink: standardOutput(),
@@ -39,8 +42,8 @@ export async function serve(): Promise<never> {
   let exitCode = 0;
   try {
     const count = workersOf(config);
-    if (count > 1) exitCode = await serveWithWorkers(config, count, output);
-    else await serveUntilSignal(config, output, worker);
+    if (count > 1) exitCode = await serveWithWorkers({ config, files: files.kept, count, output });
+    else await serveUntilSignal(config, output, worker && { worker, read: files.kept });
   } finally {
     await output.flush(LOG_FLUSH_MS);
   }
@@ -51,8 +54,9 @@ export async function serve(): Promise<never> {
 async function serveUntilSignal(
   config: Config,
   output: LogOutput,
-  worker: SupervisedWorker | undefined,
+  supervised: { readonly worker: SupervisedWorker; readonly read: ReadFiles } | undefined,
 ): Promise<void> {
+  const worker = supervised?.worker;
   const { startGateway } = await import('../../gateway.ts');
   const log = createLog(config.logLevel, output, worker ? { worker: worker.number } : null);
   const gateway = await startGateway(config, log, {
@@ -65,7 +69,7 @@ async function serveUntilSignal(
   const signalled = firstSignal();
   if (worker) worker.listening(gateway);
   else process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
-  const stopWatching = watchConfig(gateway, log);
+  const stopWatching = watchConfig(gateway, log, supervised?.read);
 
   await signalled;
   stopWatching();
@@ -77,14 +81,14 @@ async function serveUntilSignal(
   await gateway.close();
 }
 
-async function serveWithWorkers(config: Config, count: number, output: LogOutput): Promise<number> {
+async function serveWithWorkers(
+  parts: Pick<SupervisorParts, 'config' | 'files' | 'count' | 'output'>,
+): Promise<number> {
   const { supervise } = await import('../workers/supervisor.ts');
   const signalled = firstSignal();
   const supervisor = supervise({
-    config,
-    count,
-    log: createLog(config.logLevel, output),
-    output,
+    ...parts,
+    log: createLog(parts.config.logLevel, parts.output),
     onListening: ({ publicUrl, firstKey }) => process.stderr.write(greeting(publicUrl, firstKey)),
   });
   void signalled.then(() => {
@@ -103,8 +107,11 @@ const STOPPING = '\nStopping: finishing work in progress. Press Ctrl-C again to 
 const workersOf = ({ workers }: Pick<Config, 'workers'>): number =>
   workers === 'auto' ? availableParallelism() : workers;
 
-/** Reloads the settings file whenever it has changed: by an editor, or by the new version of a mounted volume. Returns what ends that. */
-function watchConfig(gateway: Pick<Gateway, 'reload'>, log: Log): () => void {
+/**
+ * Reloads the settings file whenever it has changed: by an editor, or by the new version of a mounted volume; and at once if it is no longer what
+ * was `read` for a start. Returns what ends that.
+ */
+function watchConfig(gateway: Pick<Gateway, 'reload'>, log: Log, read?: ReadFiles): () => void {
   const path = configFile(process.env);
   let last = Promise.resolve();
   const reload = async () => {
@@ -116,17 +123,29 @@ function watchConfig(gateway: Pick<Gateway, 'reload'>, log: Log): () => void {
         'the settings file is not valid any more, or is missing; the gateway goes on with what it has',
       );
   };
-  const changed = (now: Stats, before: Stats) => {
-    // The first look at a file that was never there.
-    if (now.mtimeMs === 0 && before.mtimeMs === 0) return;
+  const reloadInTurn = () => {
     last = last
       .then(reload)
       .catch((err) =>
         log.error({ event: 'config.reload_failed', err }, 'the changed settings file cannot be taken over'),
       );
   };
+  const changed = (now: Stats, before: Stats) => {
+    // The first look at a file that was never there.
+    if (now.mtimeMs !== 0 || before.mtimeMs !== 0) reloadInTurn();
+  };
+  if (read && hasChanged(path, read)) reloadInTurn();
   watchFile(path, { interval: WATCH_MS, persistent: false }, changed);
   return () => unwatchFile(path, changed);
+}
+
+function hasChanged(path: string, { files }: ReadFiles): boolean {
+  try {
+    return filesNow.read(path) !== files.get(path);
+  } catch {
+    // The file is there and cannot be read, which the reload reports.
+    return true;
+  }
 }
 
 function firstSignal(): Promise<void> {

@@ -1,7 +1,10 @@
+import type { ReadFiles } from '../../config/files.ts';
 import type { MetricsSnapshot } from '../../observability/metrics.ts';
 
 /** What a worker tells its supervisor. */
 export type FromWorker =
+  /** Asks for the settings files. */
+  | { readonly type: 'starting' }
   | { readonly type: 'listening'; readonly publicUrl: string; readonly firstKey: string | undefined }
   /** Asks for the metrics of all workers, for a client of `/metrics`. */
   | { readonly type: 'gather'; readonly request: number }
@@ -10,6 +13,8 @@ export type FromWorker =
 
 /** What the supervisor tells a worker. */
 export type ToWorker =
+  /** The settings files as they were at the start of the gateway: a worker that starts again has the same settings as the others. */
+  | { readonly type: 'settings'; readonly files: ReadFiles }
   | { readonly type: 'metrics'; readonly request: number }
   /** What a worker that gathers has asked for. */
   | { readonly type: 'gathered'; readonly request: number; readonly snapshots: readonly MetricsSnapshot[] };

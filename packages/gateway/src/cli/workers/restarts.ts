@@ -1,5 +1,3 @@
-import { EXIT } from '../exitCodes.ts';
-
 /** A worker that has ended, and those beside it. */
 export interface EndedWorker {
   /** Its exit code; null if a signal ended it. */
@@ -24,12 +22,13 @@ const SHORT_RUNS = 4;
 
 /**
  * How long to wait before a worker is started again, in milliseconds. Undefined if that is of no use, and the gateway should end as the
- * worker has, so that whoever started it learns why: its settings have to be changed first, it cannot be started, or none serves any more.
+ * worker has, so that whoever started it learns why: the first worker did not start, this one cannot be started, or none serves any more.
  * A worker that has served is tried for as long as others serve: they go on meanwhile.
  */
 export function pauseBefore(worker: EndedWorker): number | undefined {
   const { code, shortRuns, hasServed, othersServe, anyHasServed } = worker;
-  if (code === EXIT.mistaken && !anyHasServed) return undefined;
+  // As without workers: whoever started the gateway may try again, with the same settings or better ones.
+  if (code !== null && !anyHasServed) return undefined;
   if (shortRuns >= SHORT_RUNS && !(hasServed && othersServe)) return undefined;
   if (shortRuns === 0) return 0;
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (shortRuns - 1));

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import type { ReadFiles } from '../../config/files.ts';
 import type { Log } from '../../observability/log.ts';
 import type { LogOutput } from '../../observability/logOutput.ts';
 import { invalidSettings } from '../../tasks/errors.ts';
@@ -13,8 +14,10 @@ import { WORKER_VARIABLE } from './worker.ts';
 /** What the first worker to serve has told. */
 type Listening = Extract<FromWorker, { type: 'listening' }>;
 
-interface SupervisorParts {
+export interface SupervisorParts {
   readonly config: Config;
+  /** What `config` was read from. */
+  readonly files: ReadFiles;
   readonly count: number;
   readonly log: Log;
   readonly output: LogOutput;
@@ -52,7 +55,7 @@ interface Slot {
  * Serves with several processes on one port, each of which is a node of its own. The first one starts alone: it applies migrations and makes
  * the first key. This process accepts the connections and hands them to the workers in turn.
  */
-export function supervise({ config, count, log, output, onListening }: SupervisorParts): Supervisor {
+export function supervise({ config, files, count, log, output, onListening }: SupervisorParts): Supervisor {
   if (!cluster.isPrimary) throw invalidSettings([NOT_IN_A_CLUSTER]);
   // Connections of clients that stay open for long are spread evenly only in turn, and those that wait when a worker ends go to another one.
   cluster.schedulingPolicy = cluster.SCHED_RR;
@@ -89,6 +92,10 @@ export function supervise({ config, count, log, output, onListening }: Superviso
   }
 
   function received(slot: Slot, run: Run, message: FromWorker): void {
+    if (message.type === 'starting') {
+      sendTo(run.worker, { type: 'settings', files });
+      return;
+    }
     if (message.type === 'gather') {
       gathering.gather(message.request, (answer) => sendTo(run.worker, answer));
       return;
@@ -118,7 +125,12 @@ export function supervise({ config, count, log, output, onListening }: Superviso
     const pause = pauseBefore({ ...slot, code, othersServe, anyHasServed: anyHasServed() });
     const about = { worker: slot.number, pid: run.worker.process.pid, code, signal };
     if (pause === undefined) {
-      log.error({ event: 'worker.given_up', ...about }, 'a worker cannot be kept running; the gateway ends');
+      // A gateway that does not start ends with the words of its first worker.
+      if (anyHasServed() || code === null)
+        log.error(
+          { event: 'worker.given_up', ...about },
+          'a worker cannot be kept running; the gateway ends',
+        );
       // A worker that somebody ended by a signal while nothing served has done as it was told.
       exitCode = code ?? 1;
       stop();

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import type { ReadFiles } from '../../config/files.ts';
 import type { Gateway } from '../../gateway.ts';
 import type { MetricsSnapshot, SharedMetrics } from '../../observability/metrics.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
@@ -10,6 +11,8 @@ export const WORKER_VARIABLE = 'WORKER_NUMBER';
 export interface SupervisedWorker {
   readonly number: number;
   readonly metrics: SharedMetrics;
+  /** The settings files as its supervisor has read them. */
+  settings(): Promise<ReadFiles>;
   listening(gateway: Pick<Gateway, 'publicUrl' | 'firstKey'>): void;
 }
 
@@ -26,6 +29,15 @@ export function supervisedWorker(env: NodeJS.ProcessEnv): SupervisedWorker | und
   return {
     number,
     metrics: metricsOfAll(number, send),
+    settings: () =>
+      new Promise((resolve) => {
+        process.on('message', function take(message: ToWorker) {
+          if (message.type !== 'settings') return;
+          process.off('message', take);
+          resolve(message.files);
+        });
+        send({ type: 'starting' });
+      }),
     listening: ({ publicUrl, firstKey }) => send({ type: 'listening', publicUrl, firstKey }),
   };
 }
@@ -45,6 +57,7 @@ function metricsOfAll(number: number, send: (message: FromWorker) => void): Shar
           );
           return;
         }
+        if (message.type !== 'gathered') return;
         waiting.get(message.request)?.(message.snapshots);
         waiting.delete(message.request);
       });

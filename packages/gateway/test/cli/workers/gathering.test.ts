@@ -13,7 +13,12 @@ function world() {
     [1, 2, 3].map((number) => ({
       number,
       restarts: number === 3 ? 4 : 0,
-      send: number === 3 ? undefined : (message) => void asked.push({ number, request: message.request }),
+      send:
+        number === 3
+          ? undefined
+          : (message) => {
+              if (message.type === 'metrics') asked.push({ number, request: message.request });
+            },
     })),
   );
   return { gathering, asked, replies, reply: (message: ToWorker) => void replies.push(message) };

@@ -24,16 +24,19 @@ describe('a worker that has ended', () => {
     ]);
   });
 
-  it('ends the gateway at once if its settings have to be changed, unless others serve with what they have', () => {
-    const mistaken = { code: 2, hasServed: false, othersServe: false };
-    expect(pauseBefore(worker({ ...mistaken, anyHasServed: false }))).toBeUndefined();
-    expect(pauseBefore(worker({ code: 2 }))).toBe(250);
+  it.each([1, 2])('ends the gateway at once with the code %i, unless any has served', (code) => {
+    const first = { code, hasServed: false, othersServe: false, anyHasServed: false };
+    expect(pauseBefore(worker(first))).toBeUndefined();
+    expect(pauseBefore(worker({ code }))).toBe(250);
   });
 
   it.each([
     ['it has never served', { hasServed: false }],
     ['none serves any more', { othersServe: false }],
-    ['nothing has served yet', { hasServed: false, othersServe: false, anyHasServed: false }],
+    [
+      'signals end it before any has served',
+      { code: null, hasServed: false, othersServe: false, anyHasServed: false },
+    ],
   ])('ends the gateway after four short runs if %s', (_name, changes) => {
     const tried = pauses(changes);
     expect(tried.slice(0, 3)).toEqual([250, 500, 1000]);
