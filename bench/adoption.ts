@@ -15,7 +15,7 @@ import { createUpstream } from './cluster/upstream.ts';
  */
 const LOOK_MS = 20;
 
-await measureInTurns(import.meta.filename, { tasks: '10000' }, measureAdoption, {
+await measureInTurns(import.meta.filename, { bench: 'adoption', tasks: '10000' }, measureAdoption, {
   'longest delay of the event loop, ms': { atMost: 20 },
 });
 

@@ -1,3 +1,4 @@
+import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { type Measured, measureLevel } from './cluster/level.ts';
 import { withPostgres } from './cluster/processes.ts';
 
@@ -6,9 +7,8 @@ import { withPostgres } from './cluster/processes.ts';
  * The delay until a finished video is known must not depend on that number. The upstream is in the process and
  * videos have no bytes, so that only the engine and the store are measured.
  *
- *   npm run bench:cluster -- [100 1000 10000 100000]
+ *   npm run bench:cluster -- [--levels 100,1000,10000,100000]
  */
-const LEVELS = ['100', '1000', '10000', '100000'];
 /** From this number of tasks their memory can be measured. */
 const SEEN_FROM = 5000;
 
@@ -18,6 +18,11 @@ if (first === 'measure') {
   console.log(JSON.stringify(await measureLevel(url, Number(count), JSON.parse(setting))));
   process.exit();
 }
+const { levels } = optionsOf(
+  { levels: { type: 'string', default: '100,1000,10000,100000' } },
+  'npm run bench:cluster -- [--levels 100,1000,10000,100000]',
+  { numbers: ['levels'] },
+);
 
 await withPostgres(async (measure) => {
   const width = [9, 11, 11, 11, 11, 13, 12, 9, 7, 6, 14];
@@ -36,7 +41,7 @@ await withPostgres(async (measure) => {
     'cores',
     'stalls ms',
   ]);
-  for (const level of first === undefined ? LEVELS : [first, ...rest]) {
+  for (const level of levels.split(',')) {
     const measured = await measure<Measured>(import.meta.filename, [level]);
     if (measured.lostSessions > 0) {
       console.log(`${level.padStart(9)} the session was lost: the machine is too busy to measure this`);

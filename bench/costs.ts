@@ -24,7 +24,7 @@ const DAY_MS = 86_400_000;
 /** A stage takes some seconds, and longer on a busy machine. */
 const STUCK_MS = 120_000;
 
-await measureInTurns(import.meta.filename, { tasks: '4000' }, async (databaseUrl, count) => {
+await measureInTurns(import.meta.filename, { bench: 'costs', tasks: '4000' }, async (databaseUrl, count) => {
   const many = await measureStages(databaseUrl, count);
   const alone = await measureStages(databaseUrl, POLLED_ALONE, { batches: false, firstJob: count });
   return costs(many, alone);

@@ -35,7 +35,7 @@ const options = optionsOf(
     rounds: { type: 'string', default: '1' },
     against: { type: 'string' },
   },
-  'bench:delivery [--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]',
+  'npm run bench:delivery -- [--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]',
   { numbers: ['tasks', 'waits', 'rounds'] },
 );
 const CHECKOUTS = [

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog, readConfig, startGateway } from '@onetake/gateway';
 import { startSimulators } from '@onetake/simulators';
+import { optionsOf } from '../chaos/shared/optionsOf.ts';
 
 /**
  * How many source files of the gateway run for one Sora task: until its 200, and until its video is stored. A file counts if one of
@@ -12,6 +13,7 @@ import { startSimulators } from '@onetake/simulators';
  *
  *   npm run bench:files
  */
+optionsOf({}, 'npm run bench:files');
 const KEY = 'sk-bench-0123456789abcdef0123';
 /** Seconds per second of the upstream. */
 const SCALE = 0.005;

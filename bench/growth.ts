@@ -14,7 +14,7 @@ import { isKind, type Kind, type Opened, timeQuery, withStores } from './shared/
  */
 const options = optionsOf(
   { rows: { type: 'string', default: '10000,100000' }, only: { type: 'string' } },
-  'bench:growth [--rows 10000,100000] [--only SQLite]',
+  'npm run bench:growth -- [--rows 10000,100000] [--only SQLite]',
 );
 const SIZES = options.rows.split(',').map(Number);
 if (!SIZES.every((size, n) => Number.isInteger(size) && size >= 10_000 && size > (SIZES[n - 1] ?? 0))) {

@@ -33,32 +33,41 @@ const DONE: readonly Event[] = [
   },
 ];
 
-await measureInTurns(import.meta.filename, { tasks: '20000' }, async (databaseUrl, count) => {
-  await using opened = new AsyncDisposableStack();
-  const server = opened.use(await watchServer(databaseUrl));
-  const nodes: Store[] = [];
-  for (let number = 1; number <= NODES; number++) {
-    const cluster = { node: `node-${number}` };
-    const store = await openPostgresStore({ url: databaseUrl, cluster, poolSize: 10, namedStatements: true });
-    opened.defer(() => store.close());
-    nodes.push(store);
-  }
-  const alone = await run(nodes, server, count);
-  const dump = new Client(databaseUrl);
-  await dump.connect();
-  opened.defer(() => dump.end());
-  await dump.query('begin isolation level repeatable read');
-  await dump.query('select count(*) from tasks');
-  const beside = await run(nodes, server, count);
-  return {
-    'transitions, /s': alone.perSecond,
-    'PostgreSQL per transition, µs': alone.serverUs,
-    'transitions beside a snapshot, /s': beside.perSecond,
-    '  in the first tenth': beside.first,
-    '  in the last tenth': beside.last,
-    'PostgreSQL per transition, µs (snapshot)': beside.serverUs,
-  };
-});
+await measureInTurns(
+  import.meta.filename,
+  { bench: 'account', tasks: '20000' },
+  async (databaseUrl, count) => {
+    await using opened = new AsyncDisposableStack();
+    const server = opened.use(await watchServer(databaseUrl));
+    const nodes: Store[] = [];
+    for (let number = 1; number <= NODES; number++) {
+      const cluster = { node: `node-${number}` };
+      const store = await openPostgresStore({
+        url: databaseUrl,
+        cluster,
+        poolSize: 10,
+        namedStatements: true,
+      });
+      opened.defer(() => store.close());
+      nodes.push(store);
+    }
+    const alone = await run(nodes, server, count);
+    const dump = new Client(databaseUrl);
+    await dump.connect();
+    opened.defer(() => dump.end());
+    await dump.query('begin isolation level repeatable read');
+    await dump.query('select count(*) from tasks');
+    const beside = await run(nodes, server, count);
+    return {
+      'transitions, /s': alone.perSecond,
+      'PostgreSQL per transition, µs': alone.serverUs,
+      'transitions beside a snapshot, /s': beside.perSecond,
+      '  in the first tenth': beside.first,
+      '  in the last tenth': beside.last,
+      'PostgreSQL per transition, µs (snapshot)': beside.serverUs,
+    };
+  },
+);
 
 /** Takes `count` tasks through their lives. */
 async function run(nodes: readonly Store[], server: Awaited<ReturnType<typeof watchServer>>, count: number) {

@@ -13,7 +13,7 @@ import { type BenchAccount, createLimitsWorld, type LimitsNode, type LimitsWorld
  */
 const { minutes, seed } = optionsOf(
   { minutes: { type: 'string', default: '60' }, seed: { type: 'string', default: 'limits' } },
-  'limits.ts [--minutes 60] [--seed limits]',
+  'npm run bench:limits -- [--minutes 60] [--seed limits]',
   { numbers: ['minutes'] },
 );
 const DURATION_MS = Number(minutes) * 60_000;

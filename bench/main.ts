@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { catchInterruption, Interrupted } from '@onetake/gateway';
+import { asksForHelp } from '../chaos/shared/optionsOf.ts';
 import NODE_FLAGS from '../scripts/nodeFlags.json' with { type: 'json' };
 import { FIGURES_FILE, type Figure } from './shared/figures.ts';
 import { aboutMachine, type Measurement, mergeInto, pageOf, plotOf } from './shared/page.ts';
@@ -55,18 +56,32 @@ process.exitCode = signal.reason instanceof Interrupted ? signal.reason.exitCode
 
 /** Which benches to run, and what to give them. A typing error ends the script with a message and the usage. */
 function wanted(): { names: readonly string[]; write: boolean; rest: readonly string[] } {
+  const all = process.argv.slice(2);
+  const split = all.includes('--') ? all.indexOf('--') : all.length;
+  const [args, positionals] = [all.slice(0, split), all.slice(split + 1)];
+  if (asksForHelp(args)) {
+    console.log(`Usage: ${USAGE}`);
+    process.exit(0);
+  }
   try {
-    const { values, positionals } = parseArgs({
+    const given = parseArgs({
+      args,
       options: { only: { type: 'string' }, write: { type: 'boolean', default: false } },
       allowPositionals: true,
     });
+    const { values } = given;
+    const [stray] = given.positionals;
+    if (stray !== undefined)
+      throw new Error(
+        `"${stray}" is no option. Name a bench with --only${stray in BENCHES ? ` ${stray}` : ''}; its own options follow a further --.`,
+      );
     const usual = Object.keys(BENCHES).filter((name) => !WITH_NETWORK.includes(name));
     const chosen = values.only === undefined ? usual : values.only.split(',');
     const unknown = chosen.find((name) => !(name in BENCHES));
     if (unknown !== undefined)
       throw new Error(`--only: there is no "${unknown}"; there is ${Object.keys(BENCHES).join(', ')}.`);
     if (positionals.length > 0 && chosen.length > 1)
-      throw new Error('Options behind -- are those of one bench: name it with --only.');
+      throw new Error('The options after the second -- are those of one bench: name it with --only.');
     return { names: chosen, write: values.write, rest: positionals };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\nUsage: ${USAGE}`);

@@ -16,25 +16,29 @@ import { createUpstream } from './cluster/upstream.ts';
 const SETTLE_MS = 65_000;
 const LOOK_MS = 100;
 
-await measureInTurns(import.meta.filename, { tasks: '100000' }, async (databaseUrl, count) => {
-  const random = stream(`memory ${count}`);
-  const upstream = createUpstream(() => newDuration(random));
-  await using node = await openNode({
-    databaseUrl,
-    upstream,
-    prepare: (store) => populate(store, upstream, count, random),
-  });
-  upstream.endAll(Number.POSITIVE_INFINITY);
-  const before = await heap();
-  await node.engine.start();
-  const adopted = (await heap()) - before;
-  for (let asked = 0; asked < count; asked += upstream.counts().asked) await sleep(LOOK_MS);
-  await sleep(SETTLE_MS);
-  const waiting = (await heap()) - before;
-  node.checkLease();
-  if (node.engine.unfinished !== count) throw new Error(`${node.engine.unfinished} tasks are active`);
-  return {
-    'bytes per task, just adopted': adopted / count,
-    'bytes per task, waiting for a poll': waiting / count,
-  };
-});
+await measureInTurns(
+  import.meta.filename,
+  { bench: 'memory', tasks: '100000' },
+  async (databaseUrl, count) => {
+    const random = stream(`memory ${count}`);
+    const upstream = createUpstream(() => newDuration(random));
+    await using node = await openNode({
+      databaseUrl,
+      upstream,
+      prepare: (store) => populate(store, upstream, count, random),
+    });
+    upstream.endAll(Number.POSITIVE_INFINITY);
+    const before = await heap();
+    await node.engine.start();
+    const adopted = (await heap()) - before;
+    for (let asked = 0; asked < count; asked += upstream.counts().asked) await sleep(LOOK_MS);
+    await sleep(SETTLE_MS);
+    const waiting = (await heap()) - before;
+    node.checkLease();
+    if (node.engine.unfinished !== count) throw new Error(`${node.engine.unfinished} tasks are active`);
+    return {
+      'bytes per task, just adopted': adopted / count,
+      'bytes per task, waiting for a poll': waiting / count,
+    };
+  },
+);

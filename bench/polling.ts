@@ -21,7 +21,7 @@ const { tasks, only, plots, seed } = optionsOf(
     plots: { type: 'string', default: '' },
     seed: { type: 'string', default: 'polling' },
   },
-  'polling.ts [--tasks 100000] [--only log-normal,account] [--plots folder] [--seed polling]',
+  'npm run bench:polling -- [--tasks 100000] [--only log-normal,account] [--plots folder] [--seed polling]',
   { numbers: ['tasks'], names: { only: [...WORKLOADS.map(({ name }) => name), 'account'] } },
 );
 

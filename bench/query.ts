@@ -26,7 +26,7 @@ const options = optionsOf(
     tasks: { type: 'string', default: '10000,100000' },
     against: { type: 'string' },
   },
-  'bench:query [--rounds 7] [--requests 8000] [--tasks 10000,100000] [--against checkout]',
+  'npm run bench:query -- [--rounds 7] [--requests 8000] [--tasks 10000,100000] [--against checkout]',
   { numbers: ['rounds', 'requests', 'tasks'] },
 );
 const [rounds, requests] = [Number(options.rounds), Number(options.requests)];

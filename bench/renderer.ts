@@ -33,7 +33,7 @@ const RENDER_JOB = new URL('../packages/gateway/src/providers/preview/render.job
 const run = promisify(execFile);
 const { rounds, seconds } = optionsOf(
   { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '1' } },
-  'renderer.ts [--rounds 3] [--seconds 1]',
+  'npm run bench:renderer -- [--rounds 3] [--seconds 1]',
   { numbers: ['rounds', 'seconds'] },
 );
 const { signal } = catchInterruption();

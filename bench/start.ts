@@ -30,9 +30,13 @@ const LOOK_MS = 250;
 /** The longest wait for a video, and for the end of the children that made it. Milliseconds. */
 const PATIENCE_MS = 120_000;
 
-const { rounds } = optionsOf({ rounds: { type: 'string', default: '5' } }, 'start.ts [--rounds 5]', {
-  numbers: ['rounds'],
-});
+const { rounds } = optionsOf(
+  { rounds: { type: 'string', default: '5' } },
+  'npm run bench:start -- [--rounds 5]',
+  {
+    numbers: ['rounds'],
+  },
+);
 const { signal } = catchInterruption();
 const folder = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
 try {

@@ -23,7 +23,7 @@ import { printHead, printRows, printStandIn, printStandInHead } from './tracking
  *
  *   npm run bench:tracking -- [--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1]
  *                             [--spread <seconds>] [--times catalogue] [--account '{"name": "value"}'] [--postgres]
- *                             [--contenders direct,polling,callbacks] [--against <another checkout>] [--median 600]
+ *                             [--contenders direct,polling,callbacks] [--against checkout] [--median 600]
  *
  * The first submissions are spread over the median time of a job, or over --spread: the shorter, the more jobs end together.
  * At --speed 10 jobs take a tenth of their time, and the catalogue says so too. The allowance and what the gateway itself takes stay as
@@ -47,7 +47,7 @@ const options = optionsOf(
     against: { type: 'string' },
     median: { type: 'string', default: '600' },
   },
-  `bench:tracking [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--spread <seconds>] [--times catalogue] [--account '{}'] [--postgres] [--contenders ${CONTENDERS.join(',')}] [--against <another checkout>] [--median 600]`,
+  `npm run bench:tracking -- [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--spread <seconds>] [--times catalogue] [--account '{}'] [--postgres] [--contenders ${CONTENDERS.join(',')}] [--against <another checkout>] [--median 600]`,
   {
     numbers: ['in-flight', 'tasks', 'speed', 'spread', 'median'],
     names: { families: FAMILIES.map(({ name }) => name), times: TIMES, contenders: CONTENDERS },

@@ -17,7 +17,7 @@ const options = optionsOf(
     rows: { type: 'string', default: '1000000' },
     against: { type: 'string' },
   },
-  'bench:webhooks [--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]',
+  'npm run bench:webhooks -- [--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]',
   { numbers: ['pending', 'lanes', 'rows'] },
 );
 const [pending, lanes, rows] = [options.pending, options.lanes, options.rows].map(Number) as [

@@ -56,7 +56,8 @@ const USAGES = {
     '[--rounds 7] [--requests 8000] [--tasks 10000,100000] [--against checkout]     CPU time of status queries, beside bare node:http',
   'bench:peers':
     '[--peers bun,nginx,portkey,litellm] [--rounds 5] [--requests 3000]     CPU time and memory of a GET, beside other servers, which it installs for the time being',
-  'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
+  'bench:cluster':
+    '[--levels 100,1000,10000,100000]      one node with PostgreSQL, and so many tasks in flight',
   'bench:costs':
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',
   'bench:fsyncs':

@@ -62,7 +62,7 @@ type Figures = Readonly<Record<string, number>>;
  */
 export async function measureInTurns(
   script: string,
-  defaults: { readonly tasks: string },
+  defaults: { readonly bench: string; readonly tasks: string },
   measure: (databaseUrl: string, tasks: number) => Promise<Figures>,
   aims: Readonly<Record<string, Figure['aim']>> = {},
 ): Promise<void> {
@@ -77,7 +77,7 @@ export async function measureInTurns(
       rounds: { type: 'string', default: '3' },
       against: { type: 'string' },
     },
-    `${basename(script)} [--tasks ${defaults.tasks}] [--rounds 3] [--against <another checkout>]`,
+    `npm run bench:${defaults.bench} -- [--tasks ${defaults.tasks}] [--rounds 3] [--against checkout]`,
     { numbers: ['tasks', 'rounds'] },
   );
   const checkouts = against === undefined ? [ROOT] : [resolve(against), ROOT];

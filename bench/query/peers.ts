@@ -29,7 +29,7 @@ const options = optionsOf(
     rounds: { type: 'string', default: '5' },
     requests: { type: 'string', default: '3000' },
   },
-  `bench:peers [--peers ${Object.keys(PEERS).join(',')}] [--rounds 5] [--requests 3000]`,
+  `npm run bench:peers -- [--peers ${Object.keys(PEERS).join(',')}] [--rounds 5] [--requests 3000]`,
   { numbers: ['rounds', 'requests'], names: { peers: Object.keys(PEERS) } },
 );
 

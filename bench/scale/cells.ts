@@ -36,7 +36,7 @@ const options = optionsOf(
     projects: { type: 'string', default: '20000' },
     seed: { type: 'string', default: 'cells' },
   },
-  'cells.ts [--in-flight 100000] [--nodes 2] [--seconds 20] [--projects 20000] [--seed cells]',
+  'npm run bench:cells -- [--in-flight 100000] [--nodes 2] [--seconds 20] [--projects 20000] [--seed cells]',
   { numbers: ['in-flight', 'nodes', 'seconds', 'projects'] },
 );
 report([

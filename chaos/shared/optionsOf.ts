@@ -8,14 +8,19 @@ interface Allowed {
   readonly names?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The options of a script. A typing error, also in a value, ends it with a message and the usage. */
+/** The options of a script. A typing error, also in a value, ends it with a message and the usage; `--help` with the usage. */
 export function optionsOf<const O extends NonNullable<ParseArgsConfig['options']>>(
   options: O,
   usage: string,
   allowed: Allowed = {},
 ) {
+  const args = process.argv.slice(2);
+  if (asksForHelp(args)) {
+    process.stdout.write(`Usage: ${usage}\n`);
+    process.exit(0);
+  }
   try {
-    const values = parseArgs({ args: process.argv.slice(2), options }).values;
+    const values = parseArgs({ args, options }).values;
     checkValues(values, allowed);
     return values;
   } catch (error) {
@@ -23,6 +28,9 @@ export function optionsOf<const O extends NonNullable<ParseArgsConfig['options']
     process.exit(2);
   }
 }
+
+export const asksForHelp = (args: readonly string[]): boolean =>
+  args.includes('--help') || args.includes('-h');
 
 function checkValues(values: Readonly<Record<string, unknown>>, { numbers = [], names = {} }: Allowed): void {
   const partsOf = (option: string) => (values[option] ? String(values[option]).split(',') : []);

@@ -33,7 +33,11 @@ it.each<[string, readonly string[], RegExp]>([
   ['bench/tracking.ts', ['--in-flight', '1,x'], /^--in-flight takes a number of 0 or more, not "x"/],
   ['bench/limits.ts', ['--minutes', 'all'], /^--minutes takes a number of 0 or more, not "all"/],
   ['bench/main.ts', ['--only', 'list'], /^--only: there is no "list"; there is .*lists/],
-  ['bench/main.ts', ['--', '--rows', '1'], /^Options behind -- are those of one bench/],
+  ['bench/main.ts', ['lists'], /^"lists" is no option. Name a bench with --only lists/],
+  ['bench/main.ts', ['--', '--rows', '1'], /^The options after the second -- are those of one bench/],
+  ['bench/cluster.ts', ['abc'], /abc/],
+  ['bench/cluster.ts', ['--levels', '100,abc'], /^--levels takes a number of 0 or more, not "abc"/],
+  ['bench/filesTouched.ts', ['--nope'], /--nope/],
   [
     'bench/growth.ts',
     ['--rows', '100000,10000'],
@@ -48,4 +52,15 @@ it.each<[string, readonly string[], RegExp]>([
   expect(code).toBe(2);
   expect(stderr).toMatch(line);
   expect(stderr).not.toMatch(/^\s+at /m);
+});
+
+it.each([
+  ['bench/main.ts', 'npm run bench -- '],
+  ['bench/filesTouched.ts', 'npm run bench:files'],
+  ['bench/costs.ts', 'npm run bench:costs -- '],
+  ['chaos/main.ts', 'npm run chaos -- '],
+])('%s --help prints the usage', async (program, usage) => {
+  const { stdout, stderr } = await run(process.execPath, [program, '--help']);
+  expect(stdout.startsWith(`Usage: ${usage}`)).toBe(true);
+  expect(stderr).toBe('');
 });
