@@ -15,8 +15,7 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     status: 415,
     reason: 'unsupported_media_type',
-    message:
-      'The header "Content-Type" must say what the body is: application/json, or multipart/form-data for a file.',
+    message: 'Send the body as JSON, with the header "Content-Type: application/json".',
   },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     status: 400,

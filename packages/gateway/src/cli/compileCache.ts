@@ -9,8 +9,19 @@ import { join } from 'node:path';
 export function keepCompiledCode(env: NodeJS.ProcessEnv): void {
   if (env.NODE_COMPILE_CACHE) return;
   // Not the folder for temporary files, which is Node's default: there, another user could put code in its place.
-  const folder = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'onetake');
+  const cache = env.XDG_CACHE_HOME || cacheAtHome();
+  if (cache === undefined) return;
+  const folder = join(cache, 'onetake');
   enableCompileCache(folder);
   // For threads and child processes.
   env.NODE_COMPILE_CACHE = folder;
+}
+
+/** Undefined for a user without a home folder, such as one that only a container knows by its number. */
+function cacheAtHome(): string | undefined {
+  try {
+    return join(homedir(), '.cache');
+  } catch {
+    return undefined;
+  }
 }

@@ -1,8 +1,10 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { syncBuiltinESMExports } from 'node:module';
+import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { keepCompiledCode } from '../../src/cli/compileCache.ts';
 import { serveProcess } from '../support/processes/process.ts';
 
 async function newFolder(): Promise<string> {
@@ -82,4 +84,18 @@ it('starts where nothing can be kept', async () => {
   const gateway = await serveProcess({ HOME: '/dev/null', ONETAKE_DATA_DIR: join(folder, 'data') });
   expect((await fetch(`${gateway.base}/healthz`)).status).toBe(200);
   expect(await gateway.stop()).toBe(0);
+});
+
+it('starts for a user without a home folder', () => {
+  const env: NodeJS.ProcessEnv = {};
+  const noHome = vi.spyOn(os, 'homedir').mockImplementation(() => {
+    throw new Error('uv_os_homedir returned ENOENT');
+  });
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    noHome.mockRestore();
+    syncBuiltinESMExports();
+  });
+  keepCompiledCode(env);
+  expect(env).toEqual({});
 });

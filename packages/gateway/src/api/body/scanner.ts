@@ -77,9 +77,11 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
     }
     chunk.copy(bytes, length);
     length += chunk.length;
+    // A search does not look at the room behind it, which may be many times as long.
+    const arrived = bytes.subarray(0, length);
     while (position < length) {
       if (stringStart === undefined) scanStructure();
-      else scanString(stringStart);
+      else scanString(stringStart, arrived);
     }
   }
 
@@ -109,9 +111,9 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
   }
 
   /** Scans up to the end of the string that begins at `start`, or to the end of what has arrived. */
-  function scanString(start: number): void {
+  function scanString(start: number, arrived: Buffer): void {
     const from = position;
-    const end = endOfString(bytes, { start, end: length }, position);
+    const end = endOfString(arrived, start, position);
     position = end ?? length;
     if (!isMedia && position - start > MEDIA_LENGTH) {
       isMedia = MEDIA_START.test(bytes.toString('latin1', start, start + 128));
@@ -156,12 +158,11 @@ function withMarkers(text: Buffer, spans: readonly Span[], marker: (place: numbe
 const allocate = (size: number): Buffer =>
   size <= SHARED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
 
-/** Index of the quote that ends the string in the span, searched from `from`; undefined if it has not arrived yet. */
-function endOfString(text: Buffer, { start, end }: Span, from: number): number | undefined {
+/** Index of the quote that ends the string from `start` on, searched from `from`; undefined if it has not arrived yet. */
+function endOfString(text: Buffer, start: number, from: number): number | undefined {
   for (let at = from; ; ) {
     const quote = text.indexOf(QUOTE, at);
-    // Nothing has arrived behind the end of the span.
-    if (quote < 0 || quote >= end) return undefined;
+    if (quote < 0) return undefined;
     let slashes = 0;
     while (quote - slashes > start && text[quote - slashes - 1] === BACKSLASH) slashes += 1;
     if (slashes % 2 === 0) return quote;

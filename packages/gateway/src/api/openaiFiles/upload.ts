@@ -42,10 +42,18 @@ export function refuseOtherBodies(scope: App): void {
   scope.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
   scope.addContentTypeParser('*', (_request, payload, done) => {
     payload.resume();
-    const message =
-      'Send the file as a form (multipart/form-data) with the field "file": curl -F file=@cat.png.';
-    done(new OnetakeError('unsupported_media_type', 415, message));
+    done(noForm());
   });
+  // Fastify looks for no parser then.
+  scope.addHook('onRequest', async ({ headers }) => {
+    if (headers['content-type'] === '') throw noForm();
+  });
+}
+
+function noForm(): OnetakeError {
+  const message =
+    'Send the file as a form (multipart/form-data) with the field "file": curl -F file=@cat.png.';
+  return new OnetakeError('unsupported_media_type', 415, message);
 }
 
 /**

@@ -57,24 +57,37 @@ export async function useOpenApi(app: App, { settings, clock }: ApiContext): Pro
   serveReference(app);
 }
 
-/** The page and its script. They are loaded when somebody first asks for them, because they are five megabytes. */
+interface ReferenceFile {
+  readonly status: number;
+  readonly type: string;
+  readonly location: string | undefined;
+  readonly body: Buffer;
+}
+
+/** The page and its script. They are made when somebody first asks for them, and kept: they are five megabytes. */
 function serveReference(app: App): void {
-  let known: Promise<FastifyInstance> | undefined;
-  const page = () => {
-    known ??= import('./reference.ts')
-      .then(({ openReference }) => openReference())
-      .catch((error: unknown) => {
-        known = undefined;
+  let opened: Promise<FastifyInstance> | undefined;
+  async function make(url: string): Promise<ReferenceFile> {
+    opened ??= import('./reference.ts').then(({ openReference }) => openReference());
+    const { statusCode: status, headers, rawPayload: body } = await (await opened).inject(url);
+    const { 'content-type': type = 'text/plain', location } = headers;
+    return { status, type: String(type), location, body };
+  }
+  // The router sends both to one route, and the first is moved to the second.
+  for (const urls of [['/docs', '/docs/'], ['/docs/js/scalar.js']]) {
+    const known = new Map<string, Promise<ReferenceFile>>();
+    app.get(urls.at(-1) ?? '', { schema: { hide: true } }, async (request, reply) => {
+      const path = request.url.split('?', 1)[0];
+      const url = urls.find((one) => one === path) ?? urls.at(-1) ?? '';
+      const making = known.get(url) ?? make(url);
+      known.set(url, making);
+      const { status, type, location, body } = await making.catch((error: unknown) => {
+        known.delete(url);
+        opened = undefined;
         throw error;
       });
-    return known;
-  };
-  for (const url of ['/docs/', '/docs/js/scalar.js']) {
-    app.get(url, { schema: { hide: true } }, async (request, reply) => {
-      const { statusCode, headers, body } = await (await page()).inject(request.url);
-      const { 'content-type': type = 'text/plain', location } = headers;
       if (location !== undefined) reply.header('location', location);
-      return reply.code(statusCode).type(String(type)).send(body);
+      return reply.code(status).type(type).send(body);
     });
   }
 }

@@ -296,10 +296,12 @@ describe('an upload is refused', () => {
   });
 
   it('if it is no form', async () => {
-    const json = { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } };
-    const { status, body } = await t.json('/v1/files', json);
-    expect([status, body.error.code]).toEqual([415, 'unsupported_media_type']);
-    expect(body.error.message).toContain('curl -F file=');
+    const json = { method: 'POST', body: '{}' };
+    for (const type of ['application/json', '']) {
+      const { status, body } = await t.json('/v1/files', { ...json, headers: { 'content-type': type } });
+      expect([status, body.error.code]).toEqual([415, 'unsupported_media_type']);
+      expect(body.error.message).toContain('curl -F file=');
+    }
     expect((await t.json('/v1/files', { method: 'POST' })).status).toBe(400);
   });
 
