@@ -33,10 +33,11 @@ const whole = (min: number, max: number) =>
     .pipe(z.number().min(min).max(max));
 
 /** Days that something of a task is kept after its end; 0: no end. An upstream may deliver up to two days late, and a key of idempotency lasts one. */
-const daysKept = whole(0, 36_500).refine(
-  (days) => days !== 1,
-  'must be 0, for ever, or at least 2 days: an upstream may end a job up to two days after its task has failed',
-);
+const daysKept = (unlimited: string) =>
+  whole(0, 36_500).refine(
+    (days) => days !== 1,
+    `must be 0, ${unlimited}, or at least 2 days: an upstream may end a job up to two days after its task has failed`,
+  );
 
 /** An IP address or a host name. A name whose last part is a number is an IPv4 address for every resolver, as for `URL`. */
 const listenHost = z
@@ -120,7 +121,13 @@ export const SETTINGS = {
   }),
   workers: setting({
     env: 'ONETAKE_WORKERS',
-    schema: z.union([z.literal('auto'), whole(1, 256)], 'must be a whole number from 1 to 256, or auto'),
+    schema: z
+      .string()
+      .refine(
+        (given) => given === 'auto' || (/^\d+$/.test(given) && Number(given) >= 1 && Number(given) <= 256),
+        'must be a whole number from 1 to 256, or auto',
+      )
+      .transform((given): 'auto' | number => (given === 'auto' ? given : Number(given))),
     default: '1',
     description:
       'Processes that serve together on the port, or `auto`: one per core. More than one need PostgreSQL and a bucket; see [operations.md](operations.md#all-cores-of-a-machine).',
@@ -319,14 +326,14 @@ export const SETTINGS = {
   }),
   taskRetentionDays: setting({
     env: 'ONETAKE_TASK_RETENTION_DAYS',
-    schema: daysKept,
+    schema: daysKept('for ever'),
     default: '0',
     description:
       'How many days a task is kept after its end; `0`: for ever. Then all of it is removed, and it is answered like an unknown one (404); only sums of its money remain. See [storage.md](storage.md#what-ends-and-when).',
   }),
   ledgerRetentionDays: setting({
     env: 'ONETAKE_LEDGER_RETENTION_DAYS',
-    schema: daysKept,
+    schema: daysKept('as long as the task'),
     default: '0',
     description:
       'How many days after the end of a task the ledger has rows of its own for it. Then they become a part of the sums of their day, by project, key, model, account and currency; no sum changes. `0`: as long as the task.',

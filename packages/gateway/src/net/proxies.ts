@@ -91,12 +91,27 @@ export function createConnections(
   return {
     dispatcher: direct.compose((dispatch) => (request, handler) => {
       const proxy = request.origin === undefined ? undefined : proxyFor(new URL(request.origin));
-      return proxy === undefined ? dispatch(request, handler) : through(proxy).dispatch(request, handler);
+      if (proxy === undefined) return dispatch(request, handler);
+      return through(proxy).dispatch(request, {
+        onRequestStart: (...given) => handler.onRequestStart?.(...given),
+        onRequestUpgrade: (...given) => handler.onRequestUpgrade?.(...given),
+        onResponseStart: (...given) => handler.onResponseStart?.(...given),
+        onResponseData: (...given) => handler.onResponseData?.(...given),
+        onResponseEnd: (...given) => handler.onResponseEnd?.(...given),
+        onResponseError: (controller, error) =>
+          handler.onResponseError?.(controller, Object.assign(error, { proxy: new URL(proxy).host })),
+      });
     }),
     async destroy() {
       await Promise.all([direct, ...proxied.values()].map((agent) => agent.destroy()));
     },
   };
+}
+
+/** The proxy (host and port, no credentials) of a call that failed, as its errors tell; undefined if it had none. */
+export function proxyOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return 'proxy' in error && typeof error.proxy === 'string' ? error.proxy : proxyOf(error.cause);
 }
 
 /** The `proxyEnv` option of Node's agents, for clients that use those. The decision for a proxy was already made. */

@@ -92,8 +92,8 @@ export const logCompleted = (
     'request',
   );
 
-/** A field that a caller made up may be anything, so only what looks like a name is logged: keys have hyphens. */
+/** A field that a caller made up may be anything, so only what looks like the name of one or of a header is logged: a key has hyphens and digits. */
 const told = ({ reason, param }: Refusal): Refusal => ({
   reason,
-  param: param !== undefined && /^[\w.[\]]{1,64}$/.test(param) ? param : undefined,
+  param: param !== undefined && /^(?:[\w.[\]]{1,64}|[A-Za-z-]{1,64})$/.test(param) ? param : undefined,
 });

@@ -16,6 +16,11 @@ describe('how long things are kept', () => {
       /TASK_RETENTION_DAYS: must be 0, for ever, or at least 2 days/,
     ],
     [
+      'ledger rows less than that',
+      { [LEDGER]: '1' },
+      /LEDGER_RETENTION_DAYS: must be 0, as long as the task, or at least 2 days/,
+    ],
+    [
       'tasks less than videos and events',
       { [TASKS]: '6' },
       /set it to 7 or more, or lower ONETAKE_RETENTION_HOURS and ONETAKE_EVENT_RETENTION_HOURS\./,

@@ -32,6 +32,10 @@ interface Wrong {
 /** One of each kind. */
 const WRONG: Readonly<Record<string, Wrong>> = {
   'a value': { env: { ONETAKE_PORT: 'http' }, told: /ONETAKE_PORT: must be a whole number/ },
+  'the unit in a name': {
+    env: { ONETAKE_TASK_RETENTION_HOURS: '100' },
+    told: /ONETAKE_TASK_RETENTION_HOURS: .*did you mean ONETAKE_TASK_RETENTION_DAYS/,
+  },
   'a name': { env: { ONETAKE_PROT: '1' }, told: /ONETAKE_PROT: .*did you mean ONETAKE_PORT/ },
   'a name in the file': { file: { hots: '::1' }, told: /no setting "hots"; did you mean host/ },
   'an address': { env: { ONETAKE_PUBLIC_URL: 'example.com' }, told: /ONETAKE_PUBLIC_URL: must be an http/ },
@@ -221,6 +225,12 @@ describe('a wrong setting', () => {
     const said = await refused(wrong, { accounts: { five: 5 } }, command.split(' '));
     for (const told of [/ONETAKE_MEDIA_LINKS/, /ONETAKE_MAX_ATTEMPTS/, /accounts\.five/])
       expect(said).toMatch(told);
+  });
+
+  it.each(['0', '257', '1.5', 'all'])('of ONETAKE_WORKERS=%s names both forms', async (given) => {
+    expect(await refused({ ONETAKE_WORKERS: given }, {})).toMatch(
+      /ONETAKE_WORKERS: must be a whole number .*auto/,
+    );
   });
 
   it('of a bucket without any region is reported before the bucket is contacted', async () => {

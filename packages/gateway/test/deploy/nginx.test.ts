@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../../../../scripts/servers/freePort.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
 import { eventually } from '../support/eventually.ts';
 import { serve } from '../support/servers/httpServer.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -17,6 +18,11 @@ it('the two examples differ only in the upstream', () => {
       .replaceAll(/^ {4}server .*;\n/gm, '');
   expect(rest('deploy/nginx-hosts.conf')).toBe(rest('deploy/nginx.conf'));
   expect(read('deploy/nginx-hosts.conf')).not.toMatch(/\bresolver?\b/);
+});
+
+it('an upload may be as large as the settings say, with room for the rest of its form', () => {
+  const [, files = ''] = /location ~ \^\/v1\/files([^}]*)}/.exec(read('deploy/nginx.conf')) ?? [];
+  expect(files).toContain(`client_max_body_size ${Number(SETTINGS.fileLimitMb.default) + 1}m;`);
 });
 
 /** Debian installs it outside a user's PATH. */
@@ -74,6 +80,8 @@ it('no signature of a media link is in any log of nginx, whether the gateway res
   expect((await fetch(`${there.base}/media/cut?${SECRET}`)).status).toBe(502);
   const tooLarge = { method: 'POST', body: Buffer.alloc(65 * 2 ** 20) };
   await fetch(`${there.base}/media/large?${SECRET}`, tooLarge).catch(() => undefined);
+  // The same body is no larger than an upload may be.
+  expect((await fetch(`${there.base}/v1/files`, tooLarge)).status).toBe(200);
 
   const away = await startNginx(NGINX, 1);
   expect((await fetch(`${away.base}/media/away?${SECRET}`)).status).toBe(502);

@@ -86,6 +86,13 @@ describe('a first start', () => {
     expect((await call(second.base, '/v1/models', key)).status).toBe(200);
   });
 
+  it('prints where it listens and its public URL, if that is another one', async () => {
+    const { base, greeting } = await serve({ ONETAKE_PUBLIC_URL: 'https://video.example.com' });
+    expect(base).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
+    expect(greeting).toMatch(/public URL is +https:\/\/video\.example\.com\n/);
+    expect(greeting).toContain('https://video.example.com/docs');
+  });
+
   it('wrong settings are all reported at once, and nothing starts', async () => {
     await expect(
       serve({ ONETAKE_PORT: 'http', ONETAKE_LOG_LEVEL: 'loud', ONETAKE_PROT: '1' }),

@@ -1,6 +1,6 @@
 /**
- * The candidates most similar to `word`, best first: those that begin with it, then those within so many typing mistakes. By default, one for
- * three letters.
+ * The candidates most similar to `word`, best first: those that begin with it, then those within so many typing mistakes, of
+ * equal ones that which begins as the word does for longer. By default, one mistake for three letters.
  */
 export function nearest(
   word: string,
@@ -18,9 +18,19 @@ export function nearest(
       return { candidate, distance: isPossible ? distance(wanted, name) : Number.POSITIVE_INFINITY };
     })
     .filter((entry) => entry.distance <= mistakes)
-    .sort((a, b) => a.distance - b.distance)
+    .sort(
+      (a, b) =>
+        a.distance - b.distance || sharedStart(wanted, b.candidate) - sharedStart(wanted, a.candidate),
+    )
     .slice(0, count)
     .map((entry) => entry.candidate);
+}
+
+function sharedStart(word: string, candidate: string): number {
+  const name = candidate.toLowerCase();
+  let length = 0;
+  while (length < word.length && word[length] === name[length]) length++;
+  return length;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b` (optimal string alignment). */

@@ -68,7 +68,7 @@ async function serveUntilSignal(
   // Before the greeting, on which others wait to send one.
   const signalled = firstSignal();
   if (worker) worker.listening(gateway);
-  else process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
+  else process.stderr.write(greeting(gateway));
   const stopWatching = watchConfig(gateway, log, supervised?.read);
 
   await signalled;
@@ -89,7 +89,7 @@ async function serveWithWorkers(
   const supervisor = supervise({
     ...parts,
     log: createLog(parts.config.logLevel, parts.output),
-    onListening: ({ publicUrl, firstKey }) => process.stderr.write(greeting(publicUrl, firstKey)),
+    onListening: (listening) => process.stderr.write(greeting(listening)),
   });
   void signalled.then(() => {
     process.stderr.write(STOPPING);
@@ -154,8 +154,14 @@ function firstSignal(): Promise<void> {
   });
 }
 
-function greeting(url: string, firstKey: string | undefined): string {
-  const lines = ['', `  Onetake is listening on ${url}`, `  API reference:         ${url}/docs`, ''];
+function greeting({
+  address,
+  publicUrl: url,
+  firstKey,
+}: Pick<Gateway, 'address' | 'publicUrl' | 'firstKey'>): string {
+  const lines = ['', `  Onetake is listening on ${address}`];
+  if (url !== address) lines.push(`  Its public URL is      ${url}`);
+  lines.push(`  API reference:         ${url}/docs`, '');
   if (firstKey) {
     lines.push(
       '  Your first API key, shown only once:',

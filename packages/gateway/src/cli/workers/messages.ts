@@ -5,7 +5,12 @@ import type { MetricsSnapshot } from '../../observability/metrics.ts';
 export type FromWorker =
   /** Asks for the settings files. */
   | { readonly type: 'starting' }
-  | { readonly type: 'listening'; readonly publicUrl: string; readonly firstKey: string | undefined }
+  | {
+      readonly type: 'listening';
+      readonly address: string;
+      readonly publicUrl: string;
+      readonly firstKey: string | undefined;
+    }
   /** Asks for the metrics of all workers, for a client of `/metrics`. */
   | { readonly type: 'gather'; readonly request: number }
   /** Its own, as the supervisor asked for them. */

@@ -13,7 +13,7 @@ export interface SupervisedWorker {
   readonly metrics: SharedMetrics;
   /** The settings files as its supervisor has read them. */
   settings(): Promise<ReadFiles>;
-  listening(gateway: Pick<Gateway, 'publicUrl' | 'firstKey'>): void;
+  listening(gateway: Pick<Gateway, 'address' | 'publicUrl' | 'firstKey'>): void;
 }
 
 /** The worker that this process is; undefined if it is none. Takes the variable out of `env`, which is about this process alone. */
@@ -38,7 +38,8 @@ export function supervisedWorker(env: NodeJS.ProcessEnv): SupervisedWorker | und
         });
         send({ type: 'starting' });
       }),
-    listening: ({ publicUrl, firstKey }) => send({ type: 'listening', publicUrl, firstKey }),
+    listening: ({ address, publicUrl, firstKey }) =>
+      send({ type: 'listening', address, publicUrl, firstKey }),
   };
 }
 

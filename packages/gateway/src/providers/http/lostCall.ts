@@ -1,4 +1,5 @@
 import { errorCodes, isMachineTrouble } from '../../net/machineTrouble.ts';
+import { proxyOf } from '../../net/proxies.ts';
 import { SendRefused, UpstreamError } from '../provider.ts';
 import type { Scrub } from './secrets.ts';
 
@@ -51,6 +52,7 @@ export function lostCall(error: unknown, scrub: Scrub, advice?: string): Upstrea
   if (ours) return ours;
   const codes = errorCodes(error);
   const aborted = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+  const proxy = proxyOf(error);
   const timedOut = aborted || codes.some((code) => TIMED_OUT.has(code));
   return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
     created: neverSent(error) ? 'no' : 'unknown',
@@ -59,6 +61,8 @@ export function lostCall(error: unknown, scrub: Scrub, advice?: string): Upstrea
       [
         ...codes,
         error instanceof Error ? error.message : String(error),
+        // For the operator: what does not answer may be the proxy.
+        ...(proxy === undefined ? [] : [`(through the proxy ${proxy})`]),
         ...(advice !== undefined && codes.some((code) => WRONG_ADDRESS.has(code)) ? [`(${advice})`] : []),
       ].join(' '),
     ),

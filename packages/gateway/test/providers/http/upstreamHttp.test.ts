@@ -37,6 +37,33 @@ const signal = () => AbortSignal.timeout(10_000);
 const post = (http: UpstreamHttp, at = signal()) =>
   http.call({ method: 'POST', path: '/tasks', json: { prompt: 'x' }, ...sending(at) });
 
+it('a call that fails behind a proxy names it for the operator, without its credentials', async () => {
+  const http = openHttpWhile(() => true, {
+    httpProxy: 'http://user:pass@127.0.0.1:1',
+    httpsProxy: 'http://user:pass@127.0.0.1:1',
+    noProxy: ['direct.localhost'],
+  });
+  const of = (baseUrl: string) => {
+    const client = http({
+      baseUrl,
+      headers: () => ({}),
+      secrets: [],
+      refusal: () => ({}),
+      error: (refusal) => refusalError([], refusal),
+    });
+    onTestFinished(() => client.close());
+    return failure(post(client));
+  };
+  for (const scheme of ['http', 'https']) {
+    const error = await of(`${scheme}://api.example`);
+    expect(error).toMatchObject({ reason: 'upstream_unavailable', created: 'no' });
+    expect(error.detail).toContain('(through the proxy 127.0.0.1:1)');
+    expect(error.message).not.toContain('127.0.0.1');
+    expect(error.detail).not.toContain('pass');
+  }
+  expect((await of('http://direct.localhost:1')).detail).not.toContain('proxy');
+});
+
 async function failure(call: Promise<unknown>): Promise<UpstreamError> {
   const error = await call.then(
     () => undefined,
