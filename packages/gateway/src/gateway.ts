@@ -40,6 +40,7 @@ import { proxiesOf } from './net/proxies.ts';
 import type { GatewayLog, Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import type { SharedMetrics } from './observability/metrics.ts';
+import { cannotBeBlanked } from './observability/redaction.ts';
 import type { Account } from './providers/account.ts';
 import { InputGone } from './providers/provider.ts';
 import { callbackPath, createRegistry, type Registry } from './providers/registry.ts';
@@ -96,7 +97,7 @@ export async function startGateway(
   log: GatewayLog,
   { clock, logOutput, sharedMetrics }: GatewayOptions = {},
 ): Promise<Gateway> {
-  log.hide(config.secrets);
+  hideSecrets(config, log);
   const opened = new AsyncDisposableStack();
   try {
     const parts = await openParts(config, { logger: log, clock, logOutput, sharedMetrics }, opened);
@@ -105,6 +106,17 @@ export async function startGateway(
     await opened.disposeAsync();
     throw error;
   }
+}
+
+/** Keeps the configured secrets out of the log, and says so if some cannot be. */
+function hideSecrets({ secrets }: Config, log: GatewayLog): void {
+  log.hide(secrets);
+  const weak = new Set(secrets.filter(cannotBeBlanked)).size;
+  if (weak > 0)
+    log.warn(
+      { event: 'config.weak_secret', weak },
+      `${weak} of the configured keys and passwords ${weak === 1 ? 'is a word' : 'are words'} or shorter than eight characters. The log cannot blank them without blanking its own words: use random ones.`,
+    );
 }
 
 interface Surroundings {
@@ -217,7 +229,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     native,
     accounts: registry.accounts,
     reload(next: Config) {
-      logger.hide(next.secrets);
+      hideSecrets(next, logger);
       return reloadMembers({ running: config, next, registry, engine, log });
     },
     catalogue,

@@ -1,4 +1,5 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type LogFn, type Logger, pino } from 'pino';
+import { read, UNREADABLE } from './errorFacts.ts';
 import type { LogEvent } from './logEvents.ts';
 import { createLogOutput, standardOutput } from './logOutput.ts';
 import { createRedaction, type SecretName } from './redaction.ts';
@@ -44,9 +45,32 @@ export function createLog(
         log: redaction.fields,
       },
       serializers: { err: redaction.error },
-      hooks: { streamWrite: redaction.line },
+      hooks: { streamWrite: redaction.line, logMethod: writeOrSay },
     },
     destination ?? createLogOutput({ sink: standardOutput() }),
   );
-  return Object.assign(log, { hide: redaction.hide });
+  // pino writes the fields of children as they are, whatever the formatters of their parent.
+  const child: Logger['child'] = log.child;
+  const setBindings = log.setBindings;
+  return Object.assign(log, {
+    hide: redaction.hide,
+    child(this: Logger, fields: Record<string, unknown>, options?: Parameters<Logger['child']>[1]) {
+      return child.call(this, redaction.fields(fields), options);
+    },
+    setBindings(this: Logger, fields: Record<string, unknown>) {
+      setBindings.call(this, redaction.fields(fields));
+    },
+  }) as GatewayLog;
+}
+
+/** Writes a line. What is logged must never end the work that it tells of. */
+function writeOrSay(this: Logger, line: Parameters<LogFn>, write: LogFn): void {
+  try {
+    write.apply(this, line);
+  } catch {
+    // pino itself reads some members of an object.
+    const [fields, message] = line as readonly unknown[];
+    const event = typeof fields === 'object' && fields !== null ? read(fields, 'event') : undefined;
+    write.call(this, { event, fields: UNREADABLE }, typeof message === 'string' ? message : UNREADABLE);
+  }
 }

@@ -25,6 +25,8 @@ export const LOG_EVENTS = {
   'config.reloaded': 'The settings file was changed; the members of fleets are as it says.',
   'config.variable_unused':
     'Environment variables of a provider are set and no account uses them. `variables` names them, and the text says what to write to use them.',
+  'config.weak_secret':
+    'Secrets of the configuration are words or have less than eight characters, so the log cannot blank them. `weak` counts them. Use random ones.',
   'download.failed': 'A download of a finished video failed; it is retried until its patience ends.',
   'download.restarted': 'A download could not be resumed and starts from the first byte.',
   'download.too_large': 'A video has more bytes than allowed; its task fails.',

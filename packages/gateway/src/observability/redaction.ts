@@ -1,12 +1,13 @@
-import { pino } from 'pino';
 import { valueOfJson } from '../tasks/text.ts';
+import { errorFacts, isError, read, UNREADABLE } from './errorFacts.ts';
+import { BLANK, formsOf, MAY_LOOK, withoutLooks } from './secretText.ts';
 
 /**
  * Keeps secrets out of the log by what may be written, not by a search for where one might be: fields are plain data under names that are
  * no secret's, of an error only known facts are written, and the values of configured secrets are blanked wherever they stand.
  */
 export interface Redaction {
-  /** Blanks these secrets from now on, in all forms in which text quotes them. Shorter ones than eight characters are no secrets, and words. */
+  /** Blanks these secrets from now on, in all forms in which text quotes them, but those that `cannotBeBlanked`. */
   hide(secrets: Iterable<string>): void;
   /** The fields of a line as plain data. */
   fields(fields: Readonly<Record<string, unknown>>): Record<string, unknown>;
@@ -16,157 +17,175 @@ export interface Redaction {
   line(text: string): string;
 }
 
-/** Names whose values are never written. `key` is not one: it holds the id of an API key. Typed as forbidden in `LogFields`, too. */
-const SECRET_NAMES = [
-  'authorization',
-  'headers',
-  'cookie',
-  'password',
-  'apiKey',
-  'api_key',
-  'secret',
-  'token',
-  'signature',
-] as const;
-export type SecretName = (typeof SECRET_NAMES)[number];
-const IS_SECRET: ReadonlySet<string> = new Set(SECRET_NAMES);
+/** Names whose values are never written, typed as forbidden in `LogFields`. `SECRET` has their kinds. */
+export type SecretName =
+  | 'authorization'
+  | 'headers'
+  | 'cookie'
+  | 'password'
+  | 'apiKey'
+  | 'api_key'
+  | 'secret'
+  | 'client_secret'
+  | 'token'
+  | 'access_token'
+  | 'signature';
 
-const BLANK = '[secret]';
-/** What looks like a secret inside a text, such as the message of an upstream: keys, credentials of a header, parameters of a signed URL. */
-const LOOKS =
-  /\bsk-[\w-]{8,}|\bwhs(?:ec|k)_[\w+/=-]{8,}|\bya29\.[\w.-]+|(?<=\b(?:Bearer|Basic)\s+)[^\s"']+|(?<=[?&](?:signature|key|token|Signature|OSSAccessKeyId)=)[^&\s"']+/g;
-/** Matches at least wherever `LOOKS` does, also in text that is escaped as JSON. */
-const MAY_LOOK =
-  'sk-[\\w-]{8}|whs(?:ec|k)_|ya29\\.|Bearer|Basic|[?&](?:[sS]ignature|key|token|OSSAccessKeyId)=';
+/** How the names of secrets end. `key` is not one: it holds the id of an API key. */
+const SECRET =
+  /(?:authorization|cookies?|passw(?:or)?d|passphrase|(?:api|access|private)[-_]?key|secret|token|jwt|signature)$|^headers$/i;
+
 const LEAST_LENGTH = 8;
+/** Shorter ones are no secrets if they are words. */
+const LEAST_LETTERS = 12;
+/** A longer one of several kinds of characters is in no word or number by chance. */
+const DISTINCT_LENGTH = 16;
 /** Deeper objects are not written. */
 const DEPTH = 6;
-/** Members of errors that say what happened: of Node's, undici's, SQLite's, PostgreSQL's and our own. */
-const FACTS = [
-  'code',
-  'errno',
-  'syscall',
-  'address',
-  'port',
-  'hostname',
-  'path',
-  'dest',
-  'status',
-  'statusCode',
-  'reason',
-  'detail',
-  'param',
-  'retry',
-  'retryAfterMs',
-  'created',
-  'severity',
-  'constraint',
-  'schema',
-  'table',
-  'column',
-  'routine',
-  'signal',
-  'exitCode',
-] as const;
+/** What the log is searched by. They name no secret, even one that is the same word. */
+const OURS: ReadonlySet<string> = new Set(['event', 'level', 'time']);
+
+/** Whether a secret is so short, or so much like a word, that blanking it would blank the words of the log. */
+export const cannotBeBlanked = (secret: string): boolean =>
+  secret.length < LEAST_LENGTH ||
+  (secret.length < LEAST_LETTERS && /^(?:[A-Za-z]?[a-z]+|[A-Z]+)$/.test(secret));
+
+/** Blanks a text; `frame` is one of a line of a stack that names a place in the code. */
+interface Blank {
+  text(text: string): string;
+  frame(line: string): string;
+}
 
 export function createRedaction(): Redaction {
   const hidden = new Set<string>();
+  const looks = new RegExp(MAY_LOOK);
   let known: RegExp | undefined;
-  let suspicious = new RegExp(MAY_LOOK);
+  let distinct: RegExp | undefined;
+  let quoted: RegExp | undefined;
 
-  const blank = (text: string): string => (known ? text.replace(known, BLANK) : text).replace(LOOKS, BLANK);
+  const blank: Blank = {
+    text: (text) => withoutLooks(known ? text.replace(known, BLANK) : text),
+    frame: (line) => (distinct ? line.replace(distinct, BLANK) : line),
+  };
 
   return {
     hide(secrets) {
       for (const secret of secrets)
-        if (secret.length >= LEAST_LENGTH) for (const form of formsOf(secret)) hidden.add(form);
-      if (hidden.size === 0) return;
+        if (!cannotBeBlanked(secret)) for (const form of formsOf(secret)) hidden.add(form);
       // The longest first: one form may be a part of another.
       const forms = [...hidden].sort((a, b) => b.length - a.length);
-      known = new RegExp(patternOf(forms), 'g');
-      suspicious = new RegExp(
-        `${MAY_LOOK}|${patternOf([...new Set(forms.flatMap((form) => [form, escaped(form)]))])}`,
+      known = matching(forms.map(wholeOf));
+      distinct = matching(forms.filter(isDistinct).map((form) => RegExp.escape(form)));
+      quoted = matching(
+        [...new Set(forms.flatMap((form) => [form, escaped(form)]))].map((form) => RegExp.escape(form)),
+        '',
       );
     },
-    fields: (fields) => (isPlain(fields) ? fields : plainObject(fields, 0)),
-    error: (error) => errorFacts(error, 0),
+    fields(fields) {
+      try {
+        return isPlain(fields) ? fields : plainObject(fields, 0);
+      } catch {
+        return { event: read(fields, 'event'), fields: UNREADABLE };
+      }
+    },
+    error: (error) => plainValue(error, 0),
     line(text) {
-      if (!suspicious.test(text)) return text;
+      if (!looks.test(text) && !quoted?.test(text)) return text;
       const written = valueOfJson(text);
-      return written === undefined ? blank(text) : `${JSON.stringify(blanked(written, blank))}\n`;
+      return written === undefined ? blank.text(text) : `${JSON.stringify(blankedLine(written, blank))}\n`;
     },
   };
 }
 
-/** A secret as it is, and as it stands in a URL. */
-const formsOf = (secret: string): readonly string[] => [
-  secret,
-  encodeURIComponent(secret),
-  new URLSearchParams({ '': secret }).toString().slice(1),
-];
+const matching = (patterns: readonly string[], flags = 'g'): RegExp | undefined =>
+  patterns.length > 0 ? new RegExp(patterns.join('|'), flags) : undefined;
 
-const patternOf = (forms: readonly string[]): string => forms.map((form) => RegExp.escape(form)).join('|');
+/** Whether nothing but this secret can be meant. */
+const isDistinct = (form: string): boolean =>
+  form.length >= DISTINCT_LENGTH &&
+  [/\d/, /[a-z]/, /[A-Z]/, /[^\w-]/].filter((kind) => kind.test(form)).length >= 2;
+
+/** Matches a form; one that is not distinct only as a whole word or number, where those escaped in a URL or in JSON end as well. */
+function wholeOf(form: string): string {
+  const pattern = RegExp.escape(form);
+  if (isDistinct(form)) return pattern;
+  const before = /^[\w-]/.test(form)
+    ? '(?:(?<![\\w-])|(?<=%[\\dA-Fa-f]{2}|\\\\(?:[nrtbf]|u[\\dA-Fa-f]{4})))'
+    : '';
+  return `${before}${pattern}${/[\w-]$/.test(form) ? '(?![\\w-])' : ''}`;
+}
 
 /** As it stands in a line. */
 const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
 
-function blanked(value: unknown, blank: (text: string) => string): unknown {
-  if (typeof value === 'string') return blank(value);
+/** The names of its fields are those of our code; deeper ones may be data. */
+function blankedLine(line: unknown, blank: Blank): unknown {
+  if (typeof line !== 'object' || line === null || Array.isArray(line)) return blanked(line, blank);
+  return Object.fromEntries(
+    Object.entries(line).map(([name, value]) => [name, OURS.has(name) ? value : blanked(value, blank, name)]),
+  );
+}
+
+function blanked(value: unknown, blank: Blank, of = ''): unknown {
+  if (typeof value === 'string') return of === 'stack' ? blankedStack(value, blank) : blank.text(value);
   // A secret of digits alone may stand as a number.
-  if (typeof value === 'number') return blank(String(value)) === String(value) ? value : BLANK;
+  if (typeof value === 'number') return blank.text(String(value)) === String(value) ? value : BLANK;
   if (Array.isArray(value)) return value.map((item) => blanked(item, blank));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [blank(name), blanked(member, blank)]),
+    Object.entries(value).map(([name, member]) => [blank.text(name), blanked(member, blank, name)]),
   );
 }
+
+const FRAME = /^ {4}at .*:\d+:\d+\)?$/;
+
+/** Its messages are blanked like any text. Folders and functions may have the names of secrets. */
+const blankedStack = (stack: string, blank: Blank): string =>
+  stack
+    .split(/(\n {4}at .*)/)
+    .map((part) => (FRAME.test(part.slice(1)) ? blank.frame(part) : blank.text(part)))
+    .join('');
 
 /** Whether nothing of the fields has to be replaced. So it is with nearly all lines. */
 function isPlain(fields: Readonly<Record<string, unknown>>): boolean {
   for (const name in fields) {
-    const value = fields[name];
+    const value = read(fields, name);
+    if (typeof value === 'function' || SECRET.test(name)) return false;
     // An error is written by its serializer.
-    if ((typeof value === 'object' && value !== null && name !== 'err') || IS_SECRET.has(name)) return false;
+    if (typeof value === 'object' && value !== null && name !== 'err') return false;
   }
   return true;
 }
 
 function plainObject(fields: object, depth: number): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [
-      name,
-      depth === 0 && name === 'err' ? value : IS_SECRET.has(name) ? BLANK : plainValue(value, depth + 1),
-    ]),
+    Object.keys(fields).map((name) => {
+      if (SECRET.test(name)) return [name, BLANK];
+      const value = read(fields, name);
+      return [name, depth === 0 && name === 'err' ? value : plainValue(value, depth + 1)];
+    }),
   );
 }
 
-/** Objects of classes are not data: a request, a response or a client has credentials somewhere. */
 function plainValue(value: unknown, depth: number): unknown {
+  // It may be a `toJSON`.
+  if (typeof value === 'function') return undefined;
   if (typeof value !== 'object' || value === null) return value;
+  try {
+    return plainOf(value, depth);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+/** Objects of classes are not data: a request, a response or a client has credentials somewhere. */
+function plainOf(value: object, depth: number): unknown {
   if (depth > DEPTH) return '[…]';
-  if (Array.isArray(value)) return value.map((item) => plainValue(item, depth + 1));
-  if (Error.isError(value)) return errorFacts(value, depth);
-  if (value instanceof Date || value instanceof URL) return value.toJSON();
+  if (Array.isArray(value)) return Array.from(value, (item) => plainValue(item, depth + 1));
+  if (isError(value)) return errorFacts(value, (other) => plainValue(other, depth + 1));
+  if (value instanceof Date) return Date.prototype.toJSON.call(value);
+  if (value instanceof URL) return value.href;
   const prototype = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return plainObject(value, depth);
   return `[${prototype.constructor?.name ?? 'object'}]`;
-}
-
-function errorFacts(error: unknown, depth: number): unknown {
-  if (!Error.isError(error)) return plainValue(error, depth + 1);
-  const { type, message, stack } = pino.stdSerializers.err(error);
-  const facts = FACTS.flatMap((name) => {
-    const value = Reflect.get(error, name);
-    return value === undefined || (typeof value === 'object' && value !== null) || typeof value === 'function'
-      ? []
-      : [[name, value] as const];
-  });
-  const errors = error instanceof AggregateError && depth < DEPTH ? error.errors : undefined;
-  return {
-    type,
-    message,
-    stack,
-    ...Object.fromEntries(facts),
-    ...(errors ? { aggregateErrors: errors.map((one) => errorFacts(one, depth + 1)) } : {}),
-  };
 }

@@ -1,3 +1,5 @@
+import { BLANK, formsOf, withoutLooks } from '../../observability/secretText.ts';
+
 /** Removes the account's secrets from an upstream's text, so that the operator may read it. */
 export type Scrub = (text: string) => string;
 
@@ -7,25 +9,14 @@ const EXCERPT_LENGTH = 300;
 /** The beginning of an upstream's text. It is scrubbed before it is cut, because half a secret would not be recognised. */
 export const excerpt = (text: string, scrub: Scrub): string => scrub(text).slice(0, EXCERPT_LENGTH);
 
-/** A bearer token (RFC 6750), a JSON Web Token, a Google token, or the signature, key or token in a URL. */
-const TOKEN =
-  /(?<=\bBearer\s+)[\w.~+/=-]{8,}|\beyJ[\w-]+\.[\w-]+\.[\w-]+|\bya29\.[\w.-]+|(?<=[?&](?:key|sig|[\w-]*(?:signature|token|jwt))=)[^&\s"']+/gi;
-
-/** A secret as it is, and as it stands in a query, which upstreams quote when they refuse a call. */
-const formsOf = (secret: string): string[] => [
-  secret,
-  encodeURIComponent(secret),
-  new URLSearchParams({ '': secret }).toString().slice(1),
-];
-
 /** Makes a function that blanks these secrets, as the list is when it is called, and everything that looks like a bearer token or a signed query. */
 export function createScrub(secrets: readonly string[]): Scrub {
   return (text) => {
     // In one pass, the longest first: one form may be a part of another, or of what stands in its place.
     const forms = secrets.filter(Boolean).flatMap(formsOf);
     const known = forms.sort((a, b) => b.length - a.length).map((form) => RegExp.escape(form));
-    const clean = known.length > 0 ? text.replace(new RegExp(known.join('|'), 'g'), '[secret]') : text;
-    return clean.replace(TOKEN, '[secret]');
+    const clean = known.length > 0 ? text.replace(new RegExp(known.join('|'), 'g'), BLANK) : text;
+    return withoutLooks(clean);
   };
 }
 
