@@ -83,12 +83,16 @@ describe('nginx.conf', () => {
   it('waits for held queries, accepts bodies of the same size, and never repeats a POST', () => {
     // The longest time for which a query is held: `wait` of the API reference.
     expect(seconds(directive('proxy_read_timeout')[0] ?? '')).toBeGreaterThan(60);
-    expect(directive('client_max_body_size')).toEqual([`${SETTINGS.bodyLimitMb.default}m`]);
+    // An upload has a form around its file.
+    expect(directive('client_max_body_size')).toEqual([
+      `${SETTINGS.bodyLimitMb.default}m`,
+      `${Number(SETTINGS.fileLimitMb.default) + 1}m`,
+    ]);
     expect(directive('proxy_next_upstream')).toEqual(['error timeout']);
   });
 
   it('passes events on at once', () => {
-    const location = /location ~ (\S+) \{([^}]+)\}/.exec(nginx);
+    const location = /location ~ (\S+events\S*) \{([^}]+)\}/.exec(nginx);
     expect('/v1/video/generations/video_1/events').toMatch(new RegExp(location?.[1] ?? 'nothing'));
     expect(location?.[2]).toContain('proxy_buffering off;');
   });
