@@ -158,6 +158,10 @@ export const LOG_EVENTS = {
   'webhook.store_failed': 'Cannot read which webhooks are due, or store how one ended; it is sent again.',
   'worker.exited':
     'A worker process of `ONETAKE_WORKERS` has ended by itself or was killed. Other nodes adopt its tasks, and it is started again.',
+  'worker.late':
+    'A worker process of `ONETAKE_WORKERS` has not stopped 15 seconds beyond the drain delay and timeout, and is killed.',
+  'worker.silent':
+    'A worker process of `ONETAKE_WORKERS` has left all pings of half a minute without an answer: its event loop is blocked, or the process was stopped. It is killed and started again.',
   'worker.started': 'A worker process of `ONETAKE_WORKERS` was started; `pid` is its process id.',
   'worker.given_up':
     'A worker process that never served ends again and again at its start, or none serves any more. The gateway ends with its exit code.',

@@ -5,6 +5,8 @@ import type { MetricsSnapshot } from '../../observability/metrics.ts';
 export type FromWorker =
   /** Asks for the settings files. */
   | { readonly type: 'starting' }
+  /** Answers a ping. */
+  | { readonly type: 'alive' }
   | {
       readonly type: 'listening';
       readonly address: string;
@@ -20,6 +22,8 @@ export type FromWorker =
 export type ToWorker =
   /** The settings files as they were at the start of the gateway: a worker that starts again has the same settings as the others. */
   | { readonly type: 'settings'; readonly files: ReadFiles }
+  /** Asks whether its event loop still runs. */
+  | { readonly type: 'ping' }
   | { readonly type: 'metrics'; readonly request: number }
   /** What a worker that gathers has asked for. */
   | { readonly type: 'gathered'; readonly request: number; readonly snapshots: readonly MetricsSnapshot[] };

@@ -6,6 +6,7 @@ import type { Log } from '../../observability/log.ts';
 import type { LogOutput } from '../../observability/logOutput.ts';
 import { invalidSettings } from '../../tasks/errors.ts';
 import { createGathering } from './gathering.ts';
+import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { forwardLines } from './lines.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { pauseBefore, STEADY_MS } from './restarts.ts';
@@ -37,6 +38,7 @@ export interface Supervisor {
 /** The process of a worker. */
 interface Run {
   readonly worker: Worker;
+  readonly heartbeat: Heartbeat;
   /** On a monotonic clock, once it serves. */
   servesSince: number | undefined;
 }
@@ -66,6 +68,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
   const anyHasServed = () => slots.some(({ hasServed }) => hasServed);
   let stopping = false;
   let exitCode = 0;
+  let deadline: NodeJS.Timeout | undefined;
   const gathering = createGathering(() =>
     slots.map(({ number, restarts, run }) => ({
       number,
@@ -76,7 +79,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
 
   function start(slot: Slot): void {
     const worker = cluster.fork(environmentOf(slot.number, config, count));
-    const run: Run = { worker, servesSince: undefined };
+    const run: Run = { worker, heartbeat: heartbeatOf(slot.number, worker, log), servesSince: undefined };
     slot.run = run;
     log.info({ event: 'worker.started', worker: slot.number, pid: worker.process.pid }, 'a worker starts');
     const { stdout } = worker.process;
@@ -92,6 +95,8 @@ export function supervise({ config, files, count, log, output, onListening }: Su
   }
 
   function received(slot: Slot, run: Run, message: FromWorker): void {
+    run.heartbeat.heard();
+    if (message.type === 'alive') return;
     if (message.type === 'starting') {
       sendTo(run.worker, { type: 'settings', files });
       return;
@@ -114,6 +119,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
 
   function exited(slot: Slot, run: Run, code: number | null, signal: string | null): void {
     slot.run = undefined;
+    run.heartbeat.end();
     if (stopping) {
       exitCode ||= code ?? 1;
       endIfEmpty();
@@ -149,6 +155,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
 
   function stop(): void {
     stopping = true;
+    deadline ??= setTimeout(() => killLate(slots, log), stopWithinMs(config));
     for (const slot of slots) {
       clearTimeout(slot.restart);
       slot.run?.worker.process.kill('SIGTERM');
@@ -158,6 +165,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
 
   function endIfEmpty(): void {
     if (slots.some(({ run }) => run)) return;
+    clearTimeout(deadline);
     void Promise.all(outputs).then(() => end(exitCode));
   }
 
@@ -183,6 +191,32 @@ const newSlot = (number: number): Slot => ({
   shortRuns: 0,
   hasServed: false,
 });
+
+/** What a worker may take to stop beyond its drain timeout, before it is killed. Milliseconds. */
+const STOP_MARGIN_MS = 15_000;
+
+const stopWithinMs = ({ drainDelaySeconds, drainTimeoutSeconds }: Config): number =>
+  (drainDelaySeconds + drainTimeoutSeconds) * 1000 + STOP_MARGIN_MS;
+
+/** Kills whatever has not stopped in time. */
+function killLate(slots: readonly Slot[], log: Log): void {
+  for (const { number, run } of slots) {
+    if (!run) continue;
+    const about = { worker: number, pid: run.worker.process.pid };
+    log.error({ event: 'worker.late', ...about }, 'a worker has not stopped in time; it is killed');
+    run.worker.process.kill('SIGKILL');
+  }
+}
+
+/** Kills a worker that hangs. As one that has ended it is started again. */
+function heartbeatOf(number: number, worker: Worker, log: Log): Heartbeat {
+  const ping = () => sendTo(worker, { type: 'ping' });
+  return createHeartbeat(ping, () => {
+    const about = { worker: number, pid: worker.process.pid };
+    log.error({ event: 'worker.silent', ...about }, 'a worker does not answer any more; it is killed');
+    worker.process.kill('SIGKILL');
+  });
+}
 
 function sendTo(worker: Worker, message: ToWorker): void {
   if (worker.isConnected()) worker.send(message);

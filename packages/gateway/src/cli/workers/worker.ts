@@ -26,6 +26,9 @@ export function supervisedWorker(env: NodeJS.ProcessEnv): SupervisedWorker | und
     // Without its supervisor a worker ends by itself.
     if (process.connected) process.send?.(message);
   };
+  process.on('message', ({ type }: ToWorker) => {
+    if (type === 'ping') send({ type: 'alive' });
+  });
   return {
     number,
     metrics: metricsOfAll(number, send),
