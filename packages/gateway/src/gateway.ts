@@ -89,19 +89,21 @@ export interface GatewayOptions {
   readonly logOutput?: LogOutput;
   /** If this is one of several processes with one port. */
   readonly sharedMetrics?: SharedMetrics;
+  /** Called right before it listens: from then on clients are answered. */
+  readonly beforeListening?: () => void;
 }
 
 /** Creates the parts, resumes unfinished tasks and listens. If a part fails to open, those opened before it are closed. */
 export async function startGateway(
   config: Config,
   log: GatewayLog,
-  { clock, logOutput, sharedMetrics }: GatewayOptions = {},
+  { clock, logOutput, sharedMetrics, beforeListening }: GatewayOptions = {},
 ): Promise<Gateway> {
   hideSecrets(config, log);
   const opened = new AsyncDisposableStack();
   try {
     const parts = await openParts(config, { logger: log, clock, logOutput, sharedMetrics }, opened);
-    return await serve(config, parts, opened);
+    return await serve(config, parts, opened, beforeListening);
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -243,7 +245,12 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
 }
 
 /** Starts the engine, which resumes unfinished tasks, and listens. */
-async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposableStack): Promise<Gateway> {
+async function serve(
+  config: Config,
+  parts: OpenedParts,
+  opened: AsyncDisposableStack,
+  beforeListening: (() => void) | undefined,
+): Promise<Gateway> {
   const { store, cluster, engine, catalogue, clock, feed, keys, native, proxies, storage } = parts;
   const log: Log = parts.logger;
   // Without a configured URL, the address is only known once the port is bound.
@@ -344,6 +351,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   unused = trackUnused(server.server);
   await engine.start();
   sender.start();
+  beforeListening?.();
   address = await listen(server, config);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
 

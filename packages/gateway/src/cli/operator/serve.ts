@@ -59,14 +59,17 @@ async function serveUntilSignal(
   const worker = supervised?.worker;
   const { startGateway } = await import('../../gateway.ts');
   const log = createLog(config.logLevel, output, worker ? { worker: worker.number } : null);
+  let signalled = Promise.resolve();
   const gateway = await startGateway(config, log, {
     logOutput: output,
+    // A signal that comes before ends the start at once. One of a client that has been answered already ends it gracefully.
+    beforeListening: () => {
+      signalled = firstSignal();
+    },
     ...(worker && { sharedMetrics: worker.metrics }),
   });
   // Otherwise Node writes it at the end, which a gateway that is killed does not have. Only after the first start it takes a moment.
   flushCompileCache();
-  // Before the greeting, on which others wait to send one.
-  const signalled = firstSignal();
   if (worker) worker.listening(gateway);
   else process.stderr.write(greeting(gateway));
   const stopWatching = watchConfig(gateway, log, supervised?.read);
