@@ -37,6 +37,7 @@ import { mediaRootOf, openMedia } from './media/open.ts';
 import { createNativePool, type NativePool } from './native/pool.ts';
 import { createGuardedFetch, createUrlCheck } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
+import { type SharedPort, sharedListenOptions } from './net/sharedPort.ts';
 import type { GatewayLog, Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import type { SharedMetrics } from './observability/metrics.ts';
@@ -91,19 +92,20 @@ export interface GatewayOptions {
   readonly sharedMetrics?: SharedMetrics;
   /** Called right before it listens: from then on clients are answered. */
   readonly beforeListening?: () => void;
+  readonly sharedPort?: SharedPort;
 }
 
 /** Creates the parts, resumes unfinished tasks and listens. If a part fails to open, those opened before it are closed. */
 export async function startGateway(
   config: Config,
   log: GatewayLog,
-  { clock, logOutput, sharedMetrics, beforeListening }: GatewayOptions = {},
+  { clock, logOutput, sharedMetrics, ...listening }: GatewayOptions = {},
 ): Promise<Gateway> {
   hideSecrets(config, log);
   const opened = new AsyncDisposableStack();
   try {
     const parts = await openParts(config, { logger: log, clock, logOutput, sharedMetrics }, opened);
-    return await serve(config, parts, opened, beforeListening);
+    return await serve(config, parts, opened, listening);
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -249,7 +251,7 @@ async function serve(
   config: Config,
   parts: OpenedParts,
   opened: AsyncDisposableStack,
-  beforeListening: (() => void) | undefined,
+  { beforeListening, sharedPort }: Pick<GatewayOptions, 'beforeListening' | 'sharedPort'>,
 ): Promise<Gateway> {
   const { store, cluster, engine, catalogue, clock, feed, keys, native, proxies, storage } = parts;
   const log: Log = parts.logger;
@@ -352,7 +354,7 @@ async function serve(
   await engine.start();
   sender.start();
   beforeListening?.();
-  address = await listen(server, config);
+  address = await listen(server, config, sharedPort);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
 
   return {
@@ -552,9 +554,14 @@ const createInspector = (native: NativePool, { digest, follow }: Digester): Vide
   poster: (videoPath, use) => withPosterFile(native, videoPath, use),
 });
 
-async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
+async function listen(
+  server: App,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+  shared: SharedPort | undefined,
+): Promise<string> {
   try {
-    return await server.listen({ host, port });
+    const options = shared ? await sharedListenOptions(host, port, shared) : { port };
+    return await server.listen({ host, ...options });
   } catch (cause) {
     const why = cause instanceof Error && 'code' in cause ? cause.code : String(cause);
     throw new OnetakeError(

@@ -66,7 +66,7 @@ async function serveUntilSignal(
     beforeListening: () => {
       signalled = firstSignal();
     },
-    ...(worker && { sharedMetrics: worker.metrics }),
+    ...(worker && { sharedMetrics: worker.metrics, sharedPort: worker.port }),
   });
   // Otherwise Node writes it at the end, which a gateway that is killed does not have. Only after the first start it takes a moment.
   flushCompileCache();

@@ -10,7 +10,7 @@ import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { forwardLines } from './lines.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { pauseBefore, STEADY_MS } from './restarts.ts';
-import { WORKER_VARIABLE } from './worker.ts';
+import { PORT_VARIABLE, WORKER_VARIABLE } from './worker.ts';
 
 /** What the first worker to serve has told. */
 type Listening = Extract<FromWorker, { type: 'listening' }>;
@@ -55,11 +55,11 @@ interface Slot {
 
 /**
  * Serves with several processes on one port, each of which is a node of its own. The first one starts alone: it applies migrations and makes
- * the first key. This process accepts the connections and hands them to the workers in turn.
+ * the first key.
  */
 export function supervise({ config, files, count, log, output, onListening }: SupervisorParts): Supervisor {
   if (!cluster.isPrimary) throw invalidSettings([NOT_IN_A_CLUSTER]);
-  // Connections of clients that stay open for long are spread evenly only in turn, and those that wait when a worker ends go to another one.
+  // Where the kernel does not share out the connections (`sharedListenOptions`), this process hands them to the workers in turn.
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.setupPrimary({ serialization: 'advanced', stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
@@ -68,6 +68,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
   const anyHasServed = () => slots.some(({ hasServed }) => hasServed);
   let stopping = false;
   let exitCode = 0;
+  let port = '';
   let deadline: NodeJS.Timeout | undefined;
   const gathering = createGathering(() =>
     slots.map(({ number, restarts, run }) => ({
@@ -78,7 +79,7 @@ export function supervise({ config, files, count, log, output, onListening }: Su
   );
 
   function start(slot: Slot): void {
-    const worker = cluster.fork(environmentOf(slot.number, config, count));
+    const worker = cluster.fork(environmentOf(slot.number, config, count, port));
     const run: Run = { worker, heartbeat: heartbeatOf(slot.number, worker, log), servesSince: undefined };
     slot.run = run;
     log.info({ event: 'worker.started', worker: slot.number, pid: worker.process.pid }, 'a worker starts');
@@ -113,6 +114,8 @@ export function supervise({ config, files, count, log, output, onListening }: Su
     run.servesSince = performance.now();
     slot.hasServed = true;
     if (!isFirst) return;
+    // A URL leaves out the port of its scheme.
+    port = new URL(message.address).port || '80';
     onListening(message);
     if (!stopping) for (const other of slots) if (!other.run && !other.restart) start(other);
   }
@@ -227,11 +230,17 @@ const CONNECTIONS = 64;
 const [FEWEST, MOST] = [3, 10];
 
 /** A worker is a gateway with one process, in a folder of its own. The first has that of the settings, as a gateway without workers has. */
-function environmentOf(number: number, { dataDir, file }: Config, count: number): Record<string, string> {
+function environmentOf(
+  number: number,
+  { dataDir, file }: Config,
+  count: number,
+  port: string,
+): Record<string, string> {
   const each = Math.max(FEWEST, Math.min(MOST, Math.floor(CONNECTIONS / count)));
   const isSet = process.env.ONETAKE_DATABASE_POOL || (file.database_pool ?? undefined) !== undefined;
   return {
     [WORKER_VARIABLE]: String(number),
+    [PORT_VARIABLE]: port,
     ONETAKE_WORKERS: '1',
     ONETAKE_DATA_DIR: number === 1 ? dataDir : join(dataDir, `worker-${number}`),
     ...(isSet ? {} : { ONETAKE_DATABASE_POOL: String(each) }),

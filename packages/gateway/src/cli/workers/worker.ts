@@ -1,16 +1,21 @@
 import cluster from 'node:cluster';
 import type { ReadFiles } from '../../config/files.ts';
 import type { Gateway } from '../../gateway.ts';
+import type { SharedPort } from '../../net/sharedPort.ts';
 import type { MetricsSnapshot, SharedMetrics } from '../../observability/metrics.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 
 /** The variable by which the supervisor tells a worker its number. It is no setting, so it does not begin as they do. */
 export const WORKER_VARIABLE = 'WORKER_NUMBER';
 
+/** The variable by which it tells the port on which others serve already, if any do. */
+export const PORT_VARIABLE = 'WORKER_PORT';
+
 /** A worker's side of the connection to its supervisor. */
 export interface SupervisedWorker {
   readonly number: number;
   readonly metrics: SharedMetrics;
+  readonly port: SharedPort;
   /** The settings files as its supervisor has read them. */
   settings(): Promise<ReadFiles>;
   listening(gateway: Pick<Gateway, 'address' | 'publicUrl' | 'firstKey'>): void;
@@ -18,9 +23,10 @@ export interface SupervisedWorker {
 
 /** The worker that this process is; undefined if it is none. Takes the variable out of `env`, which is about this process alone. */
 export function supervisedWorker(env: NodeJS.ProcessEnv): SupervisedWorker | undefined {
-  const { [WORKER_VARIABLE]: text } = env;
+  const { [WORKER_VARIABLE]: text, [PORT_VARIABLE]: port } = env;
   if (text === undefined || !cluster.isWorker) return undefined;
   delete env[WORKER_VARIABLE];
+  delete env[PORT_VARIABLE];
   const number = Number(text);
   const send = (message: FromWorker) => {
     // Without its supervisor a worker ends by itself.
@@ -31,6 +37,7 @@ export function supervisedWorker(env: NodeJS.ProcessEnv): SupervisedWorker | und
   });
   return {
     number,
+    port: { joins: port ? Number(port) : undefined },
     metrics: metricsOfAll(number, send),
     settings: () =>
       new Promise((resolve) => {
