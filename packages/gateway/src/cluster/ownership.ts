@@ -67,21 +67,18 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
   let looks = 0;
   let adoptsFrom = LONG_AGO;
   let looking: Promise<void> | undefined;
+  let searchesAlone = false;
 
   async function look(): Promise<void> {
     if (stopped || !cluster.hasLease()) return;
     looks += 1;
-    if (cluster.shared) await lookAtOthers();
-    // A message of another node can get lost unnoticed.
-    if (adoption.isSearchDue() || (cluster.shared && looks % SEARCH_EVERY === 0)) await adoption.search();
-  }
-
-  async function lookAtOthers(): Promise<void> {
     if (timers.monotonic() >= adoptsFrom) await adoption.adopt();
-    if (looks % REBALANCE_EVERY > 0) return;
-    const members = await cluster.members();
-    lead(members);
-    if (!stopped) await transfers.rebalance(members);
+    if (looks % REBALANCE_EVERY === 0) {
+      const members = await cluster.members();
+      lead(members);
+      if (!stopped) await transfers.rebalance(members);
+    }
+    if (adoption.isSearchDue() || looks % SEARCH_EVERY === 0) await adoption.search();
   }
 
   function lead(members: readonly string[]): void {
@@ -93,17 +90,31 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     if (leads && !stopped && (!before || someWent)) parts.becomeLeader();
   }
 
-  function schedule(): void {
+  function afterAWhile(work: () => Promise<void>, then: (failed: boolean) => void): void {
     timers.after(ADOPT_MS, () => {
       if (stopped) return;
-      looking = look()
-        .catch((error) =>
+      looking = work().then(
+        () => then(false),
+        (error) => {
           log.warn(
             { event: 'ownership.check_failed', err: error },
             'checking for tasks without a driver failed; retrying',
-          ),
-        )
-        .finally(schedule);
+          );
+          then(true);
+        },
+      );
+    });
+  }
+
+  const schedule = () => afterAWhile(look, schedule);
+
+  /** For the only node, which looks when an answer of its store was lost: what was asked may have been done. */
+  function searchAlone(): void {
+    if (searchesAlone) return;
+    searchesAlone = true;
+    afterAWhile(adoption.search, (failed) => {
+      searchesAlone = false;
+      if (failed) searchAlone();
     });
   }
 
@@ -148,13 +159,21 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
         adoption.searchSoon();
       });
       // This node is a member, to which others may give tasks, before it listens to messages.
-      if (cluster.shared) adoption.searchSoon();
+      adoption.searchSoon();
       await adoption.adopt();
       lead(await cluster.members());
-      if (cluster.shared) await adoption.search();
+      if (!cluster.shared) return;
+      await adoption.search();
       schedule();
     },
-    during: (taskId, work) => adoption.during([taskId], work),
+    async during(taskId, work) {
+      try {
+        return await adoption.during([taskId], work);
+      } catch (error) {
+        if (!cluster.shared) searchAlone();
+        throw error;
+      }
+    },
     leads: () => leader && cluster.hasLease(),
     async transferAll() {
       // Without a lease there is no node to transfer to, and the store may not answer.

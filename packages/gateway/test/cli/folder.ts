@@ -118,6 +118,8 @@ export async function fill(store: Store): Promise<Contents> {
   await make('succeeded', intent(), confirmed(), upstream, stored);
   await make('failed', intent(), confirmed(), failed);
   await make('deleted', intent(), confirmed(), failed, { type: 'deleted' });
+  const ended = [tasks.get('deleted')?.id ?? ''];
+  await store.summariseLedger({ ids: ended, now: 2 ** 43, keepMs: 0 });
   return { tasks, keys, media };
 }
 

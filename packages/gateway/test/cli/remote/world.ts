@@ -40,6 +40,6 @@ export type World = Awaited<ReturnType<typeof startWorld>>;
 export async function shellIn(env: Readonly<Record<string, string>>) {
   const cwd = await tempFolder();
   const begin = (args: readonly string[], input = '') =>
-    runOnetake(args, { cwd, env: { HOME: cwd, ...env }, input });
+    runOnetake(args, { cwd, env: { HOME: cwd, NODE_DISABLE_COMPILE_CACHE: '1', ...env }, input });
   return { cwd, begin, run: (...args: readonly string[]) => begin(args).ended };
 }

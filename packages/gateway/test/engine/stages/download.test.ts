@@ -441,7 +441,7 @@ describe('a driver that loses its task', () => {
 
   it.each([
     ['while the bytes are looked at', 'probe', 'lose'],
-    ['while they are measured', 'digest', 'lose'],
+    ['while they are measured', 'follow', 'lose'],
     ['before it was informed', 'probe', 'freeze'],
   ] as const)('%s stores nothing, and leaves its download to the next driver', async (_when, step, how) => {
     const mortal = alone();
@@ -450,9 +450,19 @@ describe('a driver that loses its task', () => {
         cluster: mortal.cluster,
         inspector: {
           ...inspector,
-          [step](path: string) {
-            mortal[how]();
-            return inspector[step](path);
+          async probe(path) {
+            if (step === 'probe') mortal[how]();
+            return inspector.probe(path);
+          },
+          follow(path) {
+            const followed = inspector.follow(path);
+            return {
+              ...followed,
+              async finish(length) {
+                if (step === 'follow') mortal[how]();
+                return followed.finish(length);
+              },
+            };
           },
         },
       }),
