@@ -65,6 +65,7 @@ async function figuresOf(
   const id = await finishedTask(gateway);
   const answer = await answerOf(gateway, pathOf(id));
   const bare = await startBare(answer, servers);
+  console.log(`measuring ${rounds} rounds of each beside bare node:http${where}`);
   const contest = {
     send,
     gateway,

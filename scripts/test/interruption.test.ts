@@ -46,7 +46,7 @@ function isThere(group: number): boolean {
 
 it.each([
   ['the demonstration on Ctrl-C', 'scripts/demo.ts', /^Prompt/, 'SIGINT', 130],
-  ['the benchmark on SIGTERM', 'bench/query.ts', /^round 1/, 'SIGTERM', 143],
+  ['the benchmark on SIGTERM', 'bench/query.ts', /^measuring/, 'SIGTERM', 143],
 ] as const)('leaves no process and no file behind: %s', async (_, script, begun, signal, code) => {
   const { child, temporary } = await start(script);
   await lineOf(child, begun);

@@ -217,7 +217,7 @@ describe('killed at any step and started again,', () => {
     killAnywhere({
       steps: [
         /FileHandle\.write$/,
-        /FileHandle\.writeFile/,
+        /^writeFile video.*note/,
         /FileHandle\.sync/,
         /^rename video/,
         /insert into media/,
