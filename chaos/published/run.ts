@@ -30,7 +30,8 @@ export function startPublished(
     stdio: ['ignore', output, output],
     env: {
       PATH: process.env.PATH ?? '',
-      HOME: folder,
+      // Beside its folder, in which only its video is to be left.
+      HOME: `${folder}.home`,
       PYTHONDONTWRITEBYTECODE: '1',
       NO_COLOR: '1',
       ...env,
