@@ -30,12 +30,16 @@ export function aboutMachine(): Pick<Measurement, 'machine' | 'date' | 'commit'>
 }
 
 function currentCommit(): string {
-  try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], {
+  const git = (...args: readonly string[]) =>
+    execFileSync('git', args, {
       cwd: import.meta.dirname,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     }).trim();
+  try {
+    // The documents change with every measurement that is written.
+    const isChanged = git('status', '--porcelain', '--', ':/', ':(exclude,top)docs') !== '';
+    return `${git('rev-parse', '--short', 'HEAD')}${isChanged ? ' with changes' : ''}`;
   } catch {
     return 'unknown';
   }
@@ -59,7 +63,8 @@ export function pageOf(page: string, all: Measurements): string {
     const { options, figures, machine, date, commit } = measurement;
     const command = `npm run bench:${name}${options.length > 0 ? ` -- ${options.join(' ')}` : ''}`;
     const said = `\`${command}\`, ${date}, commit ${commit}, ${machine}:`;
-    return `<!-- figures: ${name} -->\n${said}\n\n${tableOf(figures)}\n<!-- end -->`;
+    const plot = figures.some(({ aim }) => aim) ? `\n![Beside the aims](images/bench-${name}.svg)\n` : '';
+    return `<!-- figures: ${name} -->\n${said}\n\n${tableOf(figures)}\n${plot}<!-- end -->`;
   });
 }
 
@@ -97,6 +102,7 @@ export function plotOf(name: string, figures: readonly Figure[]): string | undef
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<title>${escaped(name)}: figures beside their aims</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
     `<text x="16" y="26" font-size="15" font-weight="600">${escaped(name)}: the median and the spread, beside the aim</text>`,
     ...marks,
