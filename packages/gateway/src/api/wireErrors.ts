@@ -17,16 +17,20 @@ const LINGER_MS = 1000;
 export function createParserErrorHandler(log: Log): (error: WireError, socket: Socket) => void {
   // The parser also refuses every later chunk of the connection.
   const refused = new WeakSet<Socket>();
-  return (error, socket: AnsweringSocket) => {
+
+  function answerInTurn(error: WireError, socket: AnsweringSocket): void {
+    const answering = socket._httpMessage;
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    // This request is complete. Its answer is sent first, and those of the requests behind it, then the error for the input that followed them.
+    else if (answering?.req.complete) answering.once('finish', () => answerInTurn(error, socket));
+    else if (answering?.headersSent) socket.destroy();
+    else sendOnSocket(socket, explained(error), log);
+  }
+
+  return (error, socket) => {
     if (refused.has(socket)) return;
     refused.add(socket);
-    const answering = socket._httpMessage;
-    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-    if (!answering) return sendOnSocket(socket, explained(error), log);
-    // The previous request is complete. Its answer is sent first, then the error for the input that followed it.
-    if (answering.req.complete) answering.once('finish', () => sendOnSocket(socket, explained(error), log));
-    else if (answering.headersSent) socket.destroy();
-    else sendOnSocket(socket, explained(error), log);
+    answerInTurn(error, socket);
   };
 }
 

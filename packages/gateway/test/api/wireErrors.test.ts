@@ -146,6 +146,19 @@ it('bytes behind a good request never replace its response', async () => {
   checkError(answers[1]);
 });
 
+it('bytes behind several good requests are refused after all of these are answered', async () => {
+  const get = `GET /readyz HTTP/1.1\r\n${AUTHORIZED}\r\n`;
+  const answers = await rawRequest(t.gateway.address, `${get}${get}${get}nonsense\r\n\r\n`);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 400]);
+  checkError(answers[3]);
+});
+
+it('a body that breaks off behind a good request is refused after its answer', async () => {
+  const broken = `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}`;
+  const answers = await rawRequest(t.gateway.address, `GET /readyz HTTP/1.1\r\n${AUTHORIZED}\r\n${broken}`);
+  expect(answers.map(({ status }) => status)).toEqual([200, 400]);
+});
+
 it('a client that disconnects in the middle of a request does not affect the gateway', async () => {
   const { hostname, port } = new URL(t.gateway.address);
   for (const part of [
