@@ -19,7 +19,8 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Refusal } from '../observability/requestLog.ts';
 import type { Account } from '../providers/account.ts';
-import type { KeyRow, LoggedEvent, MediaRow, Store } from '../store/store.ts';
+import type { KeyWithProject } from '../store/projects.ts';
+import type { LoggedEvent, MediaRow, Store } from '../store/store.ts';
 import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import type { Task } from '../tasks/task.ts';
@@ -111,7 +112,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** The API key of the request. Set before any handler of an authenticated route runs. */
-    apiKey: KeyRow | undefined;
+    apiKey: KeyWithProject | undefined;
     /** A log line has told of the request and its answer already, unless that becomes another one than 200. */
     isLogged: boolean;
     /** Why the answer is an error, for the log. */
@@ -120,7 +121,7 @@ declare module 'fastify' {
 }
 
 /** The key of an authenticated request. */
-export function keyOf(request: FastifyRequest): KeyRow {
+export function keyOf(request: FastifyRequest): KeyWithProject {
   if (!request.apiKey) throw new Error(`${request.url} is served without authentication`);
   return request.apiKey;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Field, SPELLINGS } from '../catalogue/fields.ts';
 import { IMAGE_FITS } from '../catalogue/imageLimits.ts';
+import { SCOPES } from '../store/projects.ts';
 import { DELIVERY_STATES, DISABLED_REASONS, SIGNATURES, TEST_EVENT } from '../store/webhooks.ts';
 import { EVENT_TYPES } from '../tasks/events.ts';
 import { ASPECT_RATIOS, REFERENCE_TYPES, RESOLUTIONS } from '../tasks/request.ts';
@@ -353,7 +354,7 @@ export const KeyView = z.object({
   name: z.string(),
   project: z.string(),
   prefix: z.string(),
-  scopes: z.array(z.enum(['generate', 'admin'])),
+  scopes: z.array(z.enum(SCOPES)),
   created_at: unixSeconds,
   expires_at: unixSeconds.optional(),
   revoked_at: unixSeconds.optional(),

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import type { Keyring } from '../auth/keyring.ts';
-import type { KeyRow } from '../store/store.ts';
+import type { KeyRow } from '../store/projects.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { type Clock, type Moment, type MonotonicClock, msBetween } from '../time/clock.ts';
 import type { Draining } from './draining.ts';

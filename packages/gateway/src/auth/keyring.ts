@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { KeyRow, KeyStore, Scope } from '../store/store.ts';
+import type { KeyRow, KeyStore, KeyWithProject, Scope } from '../store/projects.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { hashKey } from './keys.ts';
@@ -10,12 +10,12 @@ import { hashKey } from './keys.ts';
  */
 export interface Keyring {
   /** The key in an `Authorization` header. Throws a 401 that says what to send. */
-  authenticate(authorization: string | undefined): Promise<KeyRow>;
+  authenticate(authorization: string | undefined): Promise<KeyWithProject>;
   /**
    * The same for a valid key that is cached. Synchronous, for the hottest path: a header that the connection sent before, with a key that
    * was found then, is not hashed again.
    */
-  known(authorization: string | undefined, connection: object): KeyRow | undefined;
+  known(authorization: string | undefined, connection: object): KeyWithProject | undefined;
   /** Whether a key that was authenticated before is still valid. */
   isValid(key: KeyRow): Promise<boolean>;
   /** Clears the cache. */
@@ -29,13 +29,13 @@ const CACHE_SIZE = 10_000;
 
 /** `hasLease` says whether this node is currently notified of changes of keys. */
 export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boolean = () => true): Keyring {
-  const cache = new LRUCache<string, KeyRow>({ max: CACHE_SIZE });
+  const cache = new LRUCache<string, KeyWithProject>({ max: CACHE_SIZE });
   /** The last header of each connection that had a valid key, and how often the keys had been forgotten by then. */
-  const last = new WeakMap<object, { authorization: string; row: KeyRow; asOf: number }>();
+  const last = new WeakMap<object, { authorization: string; row: KeyWithProject; asOf: number }>();
   const listeners = new Set<() => void>();
   let forgotten = 0;
 
-  async function lookUp(hash: string): Promise<KeyRow | undefined> {
+  async function lookUp(hash: string): Promise<KeyWithProject | undefined> {
     const asOf = forgotten;
     const row = await store.keyByHash(hash);
     // A row that was read before the keys changed may serve this request, but is not cached.

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { AuditRow, KeyRow, KeyStore, Scope } from '../store/store.ts';
+import type { AuditRow, KeyRow, KeyStore, Scope } from '../store/projects.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import type { Clock } from '../time/clock.ts';
@@ -72,10 +72,13 @@ export function createKeys(store: KeyStore, clock: Clock): Keys {
       const existing = await store.keyByHash(hashKey(key));
       if (existing?.revokedAt !== undefined) {
         await store.restoreKey(existing.id, audit('bootstrap', 'key.restored', existing.id));
-        const { revokedAt: _, ...restored } = existing;
+        const { revokedAt: _, project: __, ...restored } = existing;
         return restored;
       }
-      if (existing) return existing;
+      if (existing) {
+        const { project: _, ...row } = existing;
+        return row;
+      }
       const row = rowFor(key, { name: 'bootstrap', scopes: ['generate', 'admin'] });
       await store.putKey(row, audit('bootstrap', 'key.created', row.id));
       return row;

@@ -2,8 +2,11 @@ import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { TaskEvent } from '../tasks/events.ts';
 import type { Task } from '../tasks/task.ts';
-import type { KeyRow, MediaRow } from './store.ts';
+import type { KeyRow, KeyWithProject, ProjectRow, StoredAuditRow } from './projects.ts';
+import type { MediaRow } from './store.ts';
 import {
+  type AuditTableRow,
+  auditFromRow,
   type ClaimedRow,
   claimedFromRow,
   type DeliveryRow,
@@ -13,9 +16,13 @@ import {
   endpointFromRow,
   eventFromRow,
   type KeyTableRow,
+  type KeyWithProjectRow,
   keyFromRow,
+  keyWithProjectFromRow,
   type MediaTableRow,
   mediaFromRow,
+  type ProjectTableRow,
+  projectFromRow,
   type TaskWithAttempt,
   taskFromRow,
 } from './tables.ts';
@@ -39,6 +46,18 @@ export const MEDIA: RowKind<MediaTableRow, MediaRow> = {
 export const KEY: RowKind<KeyTableRow, KeyRow> = {
   table: 'keys',
   parse: keyFromRow,
+};
+export const KEY_WITH_PROJECT: RowKind<KeyWithProjectRow, KeyWithProject> = {
+  table: 'keys',
+  parse: keyWithProjectFromRow,
+};
+export const PROJECT: RowKind<ProjectTableRow, ProjectRow> = {
+  table: 'projects',
+  parse: projectFromRow,
+};
+export const AUDIT: RowKind<AuditTableRow, StoredAuditRow> = {
+  table: 'audit',
+  parse: auditFromRow,
 };
 export const EVENT: RowKind<EventRow, TaskEvent> = {
   table: 'events',

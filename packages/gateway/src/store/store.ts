@@ -1,6 +1,7 @@
 import type { TaskEvent } from '../tasks/events.ts';
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
 import type { Attempt, Status, Task } from '../tasks/task.ts';
+import type { AuditRow, AuditStore, KeyStore, ProjectStore } from './projects.ts';
 import type { RetentionStore } from './retention/retention.ts';
 import type { WebhookStore } from './webhooks.ts';
 
@@ -117,25 +118,6 @@ export interface MediaIndex {
   markChecked(id: string, at: number): Promise<void>;
 }
 
-/** API keys. Each change writes a row of the audit log. */
-export interface KeyStore {
-  putKey(key: KeyRow, audit: AuditRow): Promise<void>;
-  keyByHash(hash: string): Promise<KeyRow | undefined>;
-  listKeys(): Promise<readonly KeyRow[]>;
-  /**
-   * Resolves with the key as it is afterwards; undefined if there is no such id. The last key with admin scope that is neither
-   * revoked nor expired is not revoked, unless `force` is set.
-   */
-  revokeKey(
-    id: string,
-    at: number,
-    audit: AuditRow,
-    options?: { readonly force?: boolean },
-  ): Promise<KeyRow | undefined>;
-  /** Undoes a revocation. */
-  restoreKey(id: string, audit: AuditRow): Promise<void>;
-}
-
 /** The state of upstream accounts. */
 export interface LimitStore {
   /** Every account with a stored state or with tasks upstream. */
@@ -238,6 +220,8 @@ export interface Store
     OwnershipStore,
     MediaIndex,
     KeyStore,
+    ProjectStore,
+    AuditStore,
     LimitStore,
     EstimateStore,
     EventStore,
@@ -427,28 +411,4 @@ export interface FileQuery {
   readonly purpose?: string;
   /** Milliseconds UTC. What has expired by then is not listed. */
   readonly now: number;
-}
-
-export type Scope = 'generate' | 'admin';
-
-export interface KeyRow {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
-  /** The first characters, so that people can tell keys apart. */
-  readonly prefix: string;
-  /** Hex SHA-256 of the whole key. The key itself is not stored. */
-  readonly hash: string;
-  readonly scopes: readonly Scope[];
-  readonly createdAt: number;
-  readonly expiresAt?: number;
-  readonly revokedAt?: number;
-}
-
-export interface AuditRow {
-  readonly at: number;
-  /** Key id, or `cli` or `bootstrap`. */
-  readonly actor: string;
-  readonly action: string;
-  readonly subject: string;
 }

@@ -1,7 +1,8 @@
 import { EVENT_TYPES, type TaskEvent } from '../tasks/events.ts';
 import { readStored, type VideoRequest } from '../tasks/request.ts';
 import { type Attempt, PHASES, type Task } from '../tasks/task.ts';
-import type { KeyRow, MediaRow, StoredLedgerRow } from './store.ts';
+import type { AuditRow, KeyRow, KeyWithProject, ProjectRow, StoredAuditRow } from './projects.ts';
+import type { MediaRow, StoredLedgerRow } from './store.ts';
 import {
   type ClaimedDelivery,
   DELIVERY_STATES,
@@ -186,13 +187,39 @@ export const KEYS = complete<KeyRow>()(
   table<KeyRow>()({
     id: { type: 'text', member: 'id' },
     project_id: { type: 'text', member: 'projectId' },
-    name: { type: 'text', member: 'name' },
+    name: { type: 'text', member: 'name', changes: true },
     prefix: { type: 'text', member: 'prefix' },
     hash: { type: 'text', member: 'hash' },
-    scopes: { type: 'text', member: 'scopes', json: 'strings' },
+    scopes: { type: 'text', member: 'scopes', json: 'strings', changes: true },
     created_at: { type: 'bigint', member: 'createdAt' },
-    expires_at: { type: 'bigint', member: 'expiresAt', optional: true },
+    expires_at: { type: 'bigint', member: 'expiresAt', optional: true, changes: true },
     revoked_at: { type: 'bigint', member: 'revokedAt', optional: true },
+    models: { type: 'text', member: 'models', json: 'strings', optional: true, changes: true },
+    limits: { type: 'text', member: 'limits', json: {}, optional: true, changes: true },
+    default_metadata: { type: 'text', member: 'defaultMetadata', json: {}, optional: true, changes: true },
+    family: { type: 'text', member: 'family', optional: true },
+    replaced_by: { type: 'text', member: 'replacedBy', optional: true, changes: true },
+  }),
+);
+
+export const PROJECTS = complete<ProjectRow>()(
+  table<ProjectRow>()({
+    id: { type: 'text', member: 'id' },
+    name: { type: 'text', member: 'name', changes: true },
+    created_at: { type: 'bigint', member: 'createdAt' },
+    archived_at: { type: 'bigint', member: 'archivedAt', optional: true, changes: true },
+    limits: { type: 'text', member: 'limits', json: {}, optional: true, changes: true },
+    default_metadata: { type: 'text', member: 'defaultMetadata', json: {}, optional: true, changes: true },
+  }),
+);
+
+export const AUDIT = complete<AuditRow>()(
+  table<AuditRow>()({
+    at: { type: 'bigint', member: 'at' },
+    actor: { type: 'text', member: 'actor' },
+    action: { type: 'text', member: 'action' },
+    subject: { type: 'text', member: 'subject' },
+    detail: { type: 'text', member: 'detail', json: {}, optional: true },
   }),
 );
 
@@ -292,6 +319,12 @@ export type TaskRow = RowOf<typeof TASKS>;
 export type AttemptRow = RowOf<typeof ATTEMPTS>;
 export type MediaTableRow = RowOf<typeof MEDIA>;
 export type KeyTableRow = RowOf<typeof KEYS>;
+export type ProjectTableRow = RowOf<typeof PROJECTS>;
+/** A key's row joined with that of its project. */
+export type KeyWithProjectRow = KeyTableRow & {
+  [K in keyof ProjectTableRow as `p_${K}`]: ProjectTableRow[K];
+};
+export type AuditTableRow = RowOf<typeof AUDIT> & { readonly id: string };
 export type EventRow = RowOf<typeof EVENTS>;
 export type EndpointRow = RowOf<typeof ENDPOINTS>;
 export type WebhookSecretRow = RowOf<typeof WEBHOOK_SECRETS>;
@@ -369,6 +402,10 @@ export const attemptToRow = (taskId: string, attempt: Attempt): AttemptRow =>
   storedAttemptToRow({ ...attempt, taskId });
 export const mediaToRow: (stored: MediaRow) => MediaTableRow = rowsOf<MediaRow, typeof MEDIA>(MEDIA);
 export const keyToRow: (stored: KeyRow) => KeyTableRow = rowsOf<KeyRow, typeof KEYS>(KEYS);
+export const projectToRow: (stored: ProjectRow) => ProjectTableRow = rowsOf<ProjectRow, typeof PROJECTS>(
+  PROJECTS,
+);
+export const auditToRow: (stored: AuditRow) => RowOf<typeof AUDIT> = rowsOf<AuditRow, typeof AUDIT>(AUDIT);
 export const eventToRow: (stored: TaskEvent) => EventRow = rowsOf<TaskEvent, typeof EVENTS>(EVENTS);
 export const endpointToRow: (stored: WebhookEndpoint) => EndpointRow = rowsOf<
   WebhookEndpoint,
@@ -401,6 +438,15 @@ export function taskFromRow(row: TaskWithAttempt): Task {
 
 export const mediaFromRow = (row: MediaTableRow): MediaRow => fromRow(MEDIA, row);
 export const keyFromRow = (row: KeyTableRow): KeyRow => fromRow(KEYS, row);
+export const projectFromRow = (row: ProjectTableRow): ProjectRow => fromRow(PROJECTS, row);
+export const keyWithProjectFromRow = (row: KeyWithProjectRow): KeyWithProject => ({
+  ...keyFromRow(row),
+  project: fromRow<ProjectRow>(PROJECTS, row, 'p_'),
+});
+export const auditFromRow = (row: AuditTableRow): StoredAuditRow => ({
+  ...fromRow<AuditRow>(AUDIT, row),
+  id: row.id,
+});
 export const eventFromRow = (row: EventRow): TaskEvent => fromRow(EVENTS, row);
 export const endpointFromRow = (row: EndpointRow): WebhookEndpoint => fromRow(ENDPOINTS, row);
 export const webhookSecretFromRow = (row: WebhookSecretRow): WebhookSecret => fromRow(WEBHOOK_SECRETS, row);
@@ -454,6 +500,9 @@ export const typesOf = (columns: Columns<never>): Readonly<Record<string, string
 
 /** Columns of a task `t` joined with its latest attempt `a`: what `taskFromRow` reads. */
 export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${joined(ATTEMPTS, 'a')}`;
+
+/** Keys `k` joined with their projects `p`: what `keyWithProjectFromRow` reads. */
+export const SELECT_KEYS_WITH_PROJECTS = `select ${listOf(KEYS, 'k.')}, ${joined(PROJECTS, 'p')} from keys k join projects p on p.id = k.project_id`;
 
 /** Deliveries `d` joined with what is needed to send them: what `claimedFromRow` reads. */
 export const CLAIMED_DELIVERY = `${listOf(DELIVERIES, 'd.')}, ${joined(ENDPOINTS, 'p')}, ${joined(WEBHOOK_SECRETS, 's')}, ${joined(EVENTS, 'e')}`;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { createDraining } from '../../src/api/draining.ts';
 import { createEventStreams } from '../../src/api/streams.ts';
-import type { KeyRow } from '../../src/store/store.ts';
+import type { KeyRow } from '../../src/store/projects.ts';
 import { momentAt } from '../../src/time/clock.ts';
 import { aKey } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';

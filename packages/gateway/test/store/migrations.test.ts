@@ -13,6 +13,7 @@ import { migrationsFor } from '../../src/store/migrations/index.ts';
 import { migratePostgres, pendingInPostgres } from '../../src/store/postgres/migrations.ts';
 import { migrateSqlite, pendingInSqlite } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { accepted } from './contract/steps.ts';
@@ -141,6 +142,64 @@ describe('migrating a data folder', () => {
     const store = await openSqliteStore({ dir, exclusive: true });
     await accepted(store);
     await store.close();
+  });
+});
+
+describe('a store of before projects could be changed', () => {
+  const BEFORE = ALL.slice(0, ALL.indexOf('0021_projects'));
+  const OLD_ROWS = `
+    insert into projects (id, name, created_at) values ('studio', 'studio', 5);
+    insert into keys (id, project_id, name, prefix, hash, scopes, created_at, expires_at)
+    values ('key_1', 'studio', 'an app', 'sk-1', 'a hash', '["generate","admin"]', 6, 900);
+    insert into audit (at, actor, action, subject) values (6, 'cli', 'key.created', 'key_1'), (7, 'cli', 'key.revoked', 'key_0');`;
+  const KEY = {
+    id: 'key_1',
+    projectId: 'studio',
+    name: 'an app',
+    prefix: 'sk-1',
+    hash: 'a hash',
+    scopes: ['generate', 'admin'],
+    createdAt: 6,
+    expiresAt: 900,
+  };
+
+  async function expectOldRows(store: Store): Promise<void> {
+    const project = { id: 'studio', name: 'studio', createdAt: 5 };
+    expect(await store.keyByHash('a hash')).toStrictEqual({ ...KEY, project });
+    const audit = { at: 8, actor: 'cli', action: 'key.changed', subject: 'key_1' };
+    await store.changeKey('key_1', { name: 'the app' }, audit, { at: 8 });
+    expect(await store.listKeys()).toStrictEqual([{ ...KEY, name: 'the app' }]);
+    expect((await store.audit({ limit: 9 })).map(({ at, detail }) => [at, detail])).toEqual([
+      [8, { name: ['an app', 'the app'] }],
+      [7, undefined],
+      [6, undefined],
+    ]);
+  }
+
+  it('keeps its keys and its audit log in a data folder', async () => {
+    const dir = await tempFolder();
+    await inSqlite(BEFORE, dir);
+    const db = new Database(join(dir, 'onetake.db'));
+    db.exec(OLD_ROWS);
+    db.close();
+    const store = await openSqliteStore({ dir, exclusive: true });
+    onTestFinished(() => store.close());
+    await expectOldRows(store);
+  });
+
+  it('keeps them in PostgreSQL, where nodes of the earlier version still write keys', async () => {
+    const url = await freshDatabase();
+    await inPostgres(BEFORE, url);
+    const client = await connect(url);
+    await client.query(OLD_ROWS);
+    const store = await openStore(url);
+    await expectOldRows(store);
+    await client.query(`
+      insert into keys (id, project_id, name, prefix, hash, scopes, created_at)
+      values ('key_2', 'studio', 'late', 'sk-2', 'another', '["generate"]', 9);
+      insert into audit (at, actor, action, subject) values (9, 'cli', 'key.created', 'key_2')`);
+    expect(await store.keyByHash('another')).toMatchObject({ name: 'late', project: { id: 'studio' } });
+    expect((await store.audit({ limit: 1 })).map(({ subject }) => subject)).toEqual(['key_2']);
   });
 });
 

@@ -116,7 +116,8 @@ describe('the columns of a table', () => {
     [
       'keys',
       KEYS,
-      'id:text project_id:text name:text prefix:text hash:text scopes:text created_at:bigint expires_at:bigint revoked_at:bigint',
+      'id:text project_id:text name:text! prefix:text hash:text scopes:text! created_at:bigint expires_at:bigint! revoked_at:bigint ' +
+        'models:text! limits:text! default_metadata:text! family:text replaced_by:text!',
     ],
     [
       'ledger',

@@ -1,5 +1,6 @@
 import type { NewTask } from '../../src/engine/acceptance.ts';
-import type { Acceptance, KeyRow, MediaRow } from '../../src/store/store.ts';
+import type { KeyRow } from '../../src/store/projects.ts';
+import type { Acceptance, MediaRow } from '../../src/store/store.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { InputRef, Reference, VideoRequest } from '../../src/tasks/request.ts';
 import type { Price, Task } from '../../src/tasks/task.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { requireScope } from '../../auth/keyring.ts';
 import { NAME_PATTERN } from '../../auth/keys.ts';
-import type { KeyRow } from '../../store/store.ts';
+import type { KeyRow } from '../../store/projects.ts';
 import { type ApiContext, type App, keyOf } from '../context.ts';
 import { ERRORS, ErrorAnswer, KeyView } from '../schemas.ts';
 

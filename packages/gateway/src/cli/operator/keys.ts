@@ -1,6 +1,7 @@
 import { createKeys, type Keys } from '../../auth/keys.ts';
 import { type LocalConfig, readLocalConfig } from '../../config/config.ts';
-import type { KeyRow, Store } from '../../store/store.ts';
+import type { KeyRow } from '../../store/projects.ts';
+import type { Store } from '../../store/store.ts';
 import { systemClock } from '../../time/clock.ts';
 import { usageError } from '../usage.ts';
 import { openCommandStore, openExistingStore } from './store.ts';

@@ -19,6 +19,7 @@ import { up as files } from './steps/0016_files.ts';
 import { up as webhookLookups } from './steps/0017_webhook_lookups.ts';
 import { up as lists } from './steps/0018_lists.ts';
 import { up as retention } from './steps/0019_retention.ts';
+import { up as projects } from './steps/0021_projects.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
@@ -41,4 +42,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0017_webhook_lookups': { up: (db) => webhookLookups(db, dialect) },
   '0018_lists': { up: (db) => lists(db, dialect) },
   '0019_retention': { up: (db) => retention(db, dialect) },
+  '0021_projects': { up: (db) => projects(db, dialect) },
 });

@@ -1,26 +1,220 @@
-import { KEY } from '../readRows.ts';
-import type { KeyStore } from '../store.ts';
-import { type KeyTableRow, keyToRow } from '../tables.ts';
-import type { PostgresParts } from './pool.ts';
-import { SQL } from './statements.ts';
+import {
+  type AuditRow,
+  type AuditStore,
+  afterRotation,
+  applyChanges,
+  isWorkingAdmin,
+  type KeyRow,
+  type KeyStore,
+  ofItsProject,
+  type ProjectStore,
+} from '../projects.ts';
+import { AUDIT, KEY, KEY_WITH_PROJECT, PROJECT } from '../readRows.ts';
+import {
+  AUDIT as AUDIT_COLUMNS,
+  type AuditTableRow,
+  auditToRow,
+  KEYS,
+  type KeyTableRow,
+  type KeyWithProjectRow,
+  keyToRow,
+  listOf,
+  PROJECTS,
+  type ProjectTableRow,
+  projectFromRow,
+  projectToRow,
+  SELECT_KEYS_WITH_PROJECTS,
+  typesOf,
+} from '../tables.ts';
+import { CHANNEL } from './nodes.ts';
+import type { PostgresParts, Run } from './pool.ts';
+import { insertAudit, named } from './statements.ts';
 
-export function postgresKeys({ connections: { run, read }, rows, node }: PostgresParts): KeyStore {
+/** The row of a parameter that is JSON of its columns. */
+const rowOf = (parameter: number, columns: Parameters<typeof typesOf>[0], alias: string): string =>
+  `json_to_record($${parameter}::json) as ${alias}(${Object.entries(typesOf(columns))
+    .map(([name, type]) => `${name} ${type}`)
+    .join(', ')})`;
+
+/** Tells the other nodes that what they know of keys may be outdated. */
+const notify = (sender: number): string =>
+  `select pg_notify('${CHANNEL}', json_build_object('from', $${sender}::text, 'kind', 'keys')::text)`;
+
+/** `name = n.name, …` for the columns that change. */
+const assigned = (columns: object): string =>
+  Object.entries(columns)
+    .filter(([, { changes }]) => changes)
+    .map(([name]) => `${name} = n.${name}`)
+    .join(', ');
+
+const WORKING_ADMIN = (at: string): string =>
+  `scopes like '%"admin"%' and revoked_at is null and (expires_at is null or expires_at > ${at})`;
+
+const SQL = named({
+  /** $1 the key, $2 its audit row, $3 that of its project, all as JSON; $4 the sender. */
+  putKey: `
+    with project as (
+      insert into projects (id, name, created_at) select project_id, project_id, created_at from ${rowOf(1, KEYS, 'k')}
+      on conflict (id) do nothing returning id
+    ),
+    made as (insert into keys (${listOf(KEYS)}) select ${listOf(KEYS, 'k.')} from ${rowOf(1, KEYS, 'k')}),
+    noted as (${insertAudit(2)}),
+    also_noted as (${insertAudit(3, 'project')})
+    ${notify(4)}`,
+  /**
+   * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may be revoked. An earlier
+   * revocation stays as it is. The admin keys are locked, so that if two are revoked at once, the second one sees the first
+   * revocation.
+   */
+  revokeKey: `
+    with admins as materialized (select id from keys where ${WORKING_ADMIN('$2')} order by id for update),
+    revoked as (
+      update keys set revoked_at = $2
+      where id = $1 and revoked_at is null
+        and ($5::boolean or not exists (select 1 from admins where id = $1) or (select count(*) from admins) > 1)
+      returning id
+    ),
+    noted as (${insertAudit(3, 'revoked')})
+    ${notify(4)} from revoked`,
+  /** $1 the key's id, $2 the audit row as JSON, $3 the sender. */
+  restoreKey: `
+    with restored as (update keys set revoked_at = null where id = $1 and revoked_at is not null returning id),
+    noted as (${insertAudit(2, 'restored')})
+    ${notify(3)} from restored`,
+  keyByHash: `${SELECT_KEYS_WITH_PROJECTS} where k.hash = $1`,
+  keyById: `select ${listOf(KEYS)} from keys where id = $1`,
+  keys: `select ${listOf(KEYS)} from keys order by id`,
+
+  /** In a transaction, as the next four. Keys are locked in the order of their ids. $1 a key's id, $2 when. */
+  lockKeys: `select id from keys where id = $1 or (${WORKING_ADMIN('$2::bigint')}) order by id for update`,
+  /** $1 a key's id, $2 when. */
+  otherAdmins: `select 1 from keys where id <> $1 and ${WORKING_ADMIN('$2::bigint')} limit 1`,
+  /** $1 the key, $2 the audit row, as JSON; $3 the sender. */
+  changeKey: `
+    with changed as (update keys set ${assigned(KEYS)} from ${rowOf(1, KEYS, 'n')} where keys.id = n.id returning keys.id),
+    noted as (${insertAudit(2, 'changed')})
+    ${notify(3)} from changed`,
+  /** $1 the key as JSON. */
+  addKey: `insert into keys (${listOf(KEYS)}) select ${listOf(KEYS, 'k.')} from ${rowOf(1, KEYS, 'k')}`,
+  lockProject: `select ${listOf(PROJECTS)} from projects where id = $1 for update`,
+  /** $1 the project, $2 the audit row, as JSON; $3 the sender. */
+  changeProject: `
+    with changed as (
+      update projects set ${assigned(PROJECTS)} from ${rowOf(1, PROJECTS, 'n')} where projects.id = n.id returning projects.id
+    ),
+    noted as (${insertAudit(2, 'changed')})
+    ${notify(3)} from changed`,
+
+  /** $1 the project, $2 the audit row, as JSON. */
+  putProject: `
+    with made as (
+      insert into projects (${listOf(PROJECTS)}) select ${listOf(PROJECTS, 'p.')} from ${rowOf(1, PROJECTS, 'p')}
+      on conflict (id) do nothing returning id
+    ),
+    noted as (${insertAudit(2, 'made')})
+    select id from made`,
+  project: `select ${listOf(PROJECTS)} from projects where id = $1`,
+  projects: `select ${listOf(PROJECTS)} from projects order by id`,
+
+  audit: `
+    select seq::text as id, ${listOf(AUDIT_COLUMNS)} from audit
+    where ($2::bigint is null or seq < $2) and ($3::text is null or actor = $3) and ($4::text is null or action = $4)
+      and ($5::text is null or subject = $5) and ($6::bigint is null or at >= $6) and ($7::bigint is null or at < $7)
+    order by seq desc limit $1`,
+});
+
+const asKey = (key: KeyRow): string => JSON.stringify(keyToRow(key));
+const asAudit = (audit: AuditRow): string => JSON.stringify(auditToRow(audit));
+
+export function postgresKeys({ connections, rows, node }: PostgresParts): KeyStore {
+  const { run, read, transaction } = connections;
+
+  /** Reads a key that is to be changed. Until the end of the transaction, nobody else can change it or take away an admin. */
+  async function lock(run: Run, id: string, at: number): Promise<KeyRow | undefined> {
+    await run(SQL.lockKeys, [id, at]);
+    const [row] = await run<KeyTableRow>(SQL.keyById, [id]);
+    return row && rows.one(KEY, row);
+  }
+
   return {
     async putKey(key, audit) {
-      await run(SQL.putKey, [...Object.values(keyToRow(key)), JSON.stringify(audit), node()]);
+      await run(SQL.putKey, [
+        asKey(key),
+        asAudit(audit),
+        asAudit(ofItsProject(audit, key.projectId)),
+        node(),
+      ]);
     },
     async keyByHash(hash) {
-      const [row] = await read<KeyTableRow>(SQL.keyByHash, [hash]);
-      return row && rows.one(KEY, row);
+      const [row] = await read<KeyWithProjectRow>(SQL.keyByHash, [hash]);
+      return row && rows.one(KEY_WITH_PROJECT, row);
     },
     listKeys: async () => rows.all(KEY, await read<KeyTableRow>(SQL.keys)),
     async revokeKey(id, at, audit, { force = false } = {}) {
-      await run(SQL.revokeKey, [id, at, JSON.stringify(audit), node(), force]);
+      await run(SQL.revokeKey, [id, at, asAudit(audit), node(), force]);
       const [row] = await read<KeyTableRow>(SQL.keyById, [id]);
       return row && rows.one(KEY, row);
     },
+    changeKey: (id, changes, audit, { at, force = false }) =>
+      transaction(async (run) => {
+        const key = await lock(run, id, at);
+        if (!key) return { outcome: 'not_found' };
+        const changed = applyChanges(key, changes);
+        if (!changed) return { outcome: 'changed', key };
+        const { after, difference } = changed;
+        if (!force && isWorkingAdmin(key, at) && !isWorkingAdmin(after, at)) {
+          const others = await run(SQL.otherAdmins, [id, at]);
+          if (others.length === 0) return { outcome: 'last_admin', key };
+        }
+        await run(SQL.changeKey, [asKey(after), asAudit({ ...audit, detail: difference }), node()]);
+        return { outcome: 'changed', key: after };
+      }),
+    rotateKey: (id, next, audit, { at, until }) =>
+      transaction(async (run) => {
+        const key = await lock(run, id, at);
+        if (!key) return { outcome: 'not_found' };
+        const after = afterRotation(key, next, at, until);
+        if (!after) return { outcome: 'invalid', key };
+        await run(SQL.addKey, [asKey(next)]);
+        await run(SQL.changeKey, [asKey(after), asAudit(audit), node()]);
+        return { outcome: 'rotated', key: after };
+      }),
     async restoreKey(id, audit) {
-      await run(SQL.restoreKey, [id, JSON.stringify(audit), node()]);
+      await run(SQL.restoreKey, [id, asAudit(audit), node()]);
     },
+  };
+}
+
+export function postgresProjects({ connections, rows, node }: PostgresParts): ProjectStore & AuditStore {
+  const { run, read, transaction } = connections;
+  return {
+    putProject: async (project, audit) =>
+      (await run(SQL.putProject, [JSON.stringify(projectToRow(project)), asAudit(audit)])).length > 0,
+    async project(id) {
+      const [row] = await read<ProjectTableRow>(SQL.project, [id]);
+      return row && rows.one(PROJECT, row);
+    },
+    listProjects: async () => rows.all(PROJECT, await read<ProjectTableRow>(SQL.projects)),
+    changeProject: (id, changes, audit) =>
+      transaction(async (run) => {
+        const [row] = await run<ProjectTableRow>(SQL.lockProject, [id]);
+        if (!row) return undefined;
+        const before = projectFromRow(row);
+        const changed = applyChanges(before, changes);
+        if (!changed) return before;
+        const { after, difference } = changed;
+        const detailed = asAudit({ ...audit, detail: difference });
+        await run(SQL.changeProject, [JSON.stringify(projectToRow(after)), detailed, node()]);
+        return after;
+      }),
+    audit: (query) =>
+      rows.page(AUDIT, query.limit, (limit, before) => {
+        const { after, actor, action, subject, from, to } = query;
+        return read<AuditTableRow>(SQL.audit, [
+          limit,
+          before.at(-1)?.id ?? after ?? null,
+          ...[actor, action, subject, from, to].map((value) => value ?? null),
+        ]);
+      }),
   };
 }

@@ -8,7 +8,7 @@ import type {
   StoredTrouble,
   WrongCounter,
 } from '../store.ts';
-import { IN_FLIGHT } from '../tables.ts';
+import { auditToRow, IN_FLIGHT } from '../tables.ts';
 import { NOT_COUNTING_NODES } from './nodes.ts';
 import type { PostgresParts } from './pool.ts';
 import { named, SQL, tellPlaces } from './statements.ts';
@@ -170,7 +170,7 @@ export function postgresLimits(parts: LimitParts): LimitStore {
       return accountRows(states, counts);
     },
     retryAccount: async (id, audit) =>
-      (await run(SQL.retryAccount, [id, JSON.stringify(audit), node()])).length > 0,
+      (await run(SQL.retryAccount, [id, JSON.stringify(auditToRow(audit)), node()])).length > 0,
     async troubles(accounts) {
       const rows = await read<TroubleColumns & { account_id: string }>(sql.troubles, [accounts]);
       return rows.map((row) => troubleOf(row.account_id, row));

@@ -2,10 +2,10 @@ import { hash } from 'node:crypto';
 import {
   ANNOUNCED,
   ATTEMPTS,
+  AUDIT,
   assign,
   EVENTS,
   JOIN_ATTEMPT,
-  KEYS,
   LEDGER,
   listOf,
   MEDIA,
@@ -55,6 +55,15 @@ const insertMedia = (parameter: number, written: string): string => `
   ${PUT_MEDIA}`;
 
 const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
+
+/** Writes the audit row that a parameter has as JSON of its columns: once for each row of `done`. */
+export const insertAudit = (parameter: number, done?: string): string => `
+  insert into audit (${listOf(AUDIT)})
+  select ${listOf(AUDIT, 'a.')} from ${done === undefined ? '' : `${done}, `}json_to_record($${parameter}::json) as a(${Object.entries(
+    typesOf(AUDIT),
+  )
+    .map(([name, type]) => `${name} ${type}`)
+    .join(', ')})`;
 
 const FROM = { from_phase: 'text', from_version: 'bigint' };
 /** What a move does to a counter: `place` is 1, -1, or 0 without a `place_account`. Without a `place_limit` a place is always free. */
@@ -363,52 +372,6 @@ const statements = {
     )
     select count(*) as removed from removed`,
 
-  /** $1-$9 the key, $10 the audit row as JSON, $11 the sender. */
-  putKey: `
-    with project as (
-      insert into projects (id, name, created_at) values ($2, $2, $7) on conflict (id) do nothing
-    ),
-    made as (
-      insert into keys (${listOf(KEYS)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    ),
-    noted as (
-      insert into audit (at, actor, action, subject)
-      select at, actor, action, subject
-      from json_to_record($10::json) as a(at bigint, actor text, action text, subject text)
-    )
-    select pg_notify('${CHANNEL}', json_build_object('from', $11::text, 'kind', 'keys')::text)`,
-  /**
-   * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may be revoked. An earlier
-   * revocation stays as it is. The admin keys are locked, so that if two are revoked at once, the second one sees the first
-   * revocation.
-   */
-  revokeKey: `
-    with admins as materialized (
-      select id from keys
-      where scopes like '%"admin"%' and revoked_at is null and (expires_at is null or expires_at > $2)
-      order by id for update
-    ),
-    revoked as (
-      update keys set revoked_at = $2
-      where id = $1 and revoked_at is null
-        and ($5::boolean or not exists (select 1 from admins where id = $1) or (select count(*) from admins) > 1)
-      returning id
-    ),
-    noted as (
-      insert into audit (at, actor, action, subject)
-      select at, actor, action, subject
-      from revoked, json_to_record($3::json) as a(at bigint, actor text, action text, subject text)
-    )
-    select pg_notify('${CHANNEL}', json_build_object('from', $4::text, 'kind', 'keys')::text) from revoked`,
-  /** $1 the key's id, $2 the audit row as JSON, $3 the sender. */
-  restoreKey: `
-    with restored as (update keys set revoked_at = null where id = $1 and revoked_at is not null returning id),
-    noted as (
-      insert into audit (at, actor, action, subject)
-      select at, actor, action, subject
-      from restored, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
-    )
-    select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'keys')::text) from restored`,
   /** $1 the account, $2 the audit row as JSON, $3 the sender. */
   retryAccount: `
     with tried as (
@@ -416,9 +379,7 @@ const statements = {
       where account_id = $1 and failures > 0 returning account_id
     ),
     noted as (
-      insert into audit (at, actor, action, subject)
-      select at, actor, action, subject
-      from tried, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
+      ${insertAudit(2, 'tried')}
     )
     select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'retry', 'account', account_id)::text) from tried`,
   accountStates: `
@@ -427,9 +388,6 @@ const statements = {
   accountCounts: `
     select a.account_id, count(*)::int as n from tasks t join attempts a on a.task_id = t.id and a.number = t.attempt
     where t.phase in ('submitting', 'running') group by a.account_id order by a.account_id`,
-  keyByHash: `select ${listOf(KEYS)} from keys where hash = $1`,
-  keyById: `select ${listOf(KEYS)} from keys where id = $1`,
-  keys: `select ${listOf(KEYS)} from keys order by id`,
 
   putSecret: `insert into secrets (name, value) values ($1, $2) on conflict (name) do nothing`,
   secret: `select value from secrets where name = $1`,

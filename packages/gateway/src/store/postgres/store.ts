@@ -6,7 +6,7 @@ import { checkWrites, createSpaceWatch } from './check.ts';
 import { unusableDatabase } from './errors.ts';
 import { postgresEstimates } from './estimates.ts';
 import { postgresEvents, settleEventLog } from './events.ts';
-import { postgresKeys } from './keys.ts';
+import { postgresKeys, postgresProjects } from './keys.ts';
 import { postgresLimits, postgresSharedLimits } from './limits.ts';
 import { postgresMedia } from './media.ts';
 import { migratePostgres } from './migrations.ts';
@@ -82,6 +82,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresOwnership(parts),
     ...postgresMedia(parts),
     ...postgresKeys(parts),
+    ...postgresProjects(parts),
     ...postgresLimits(limitParts),
     ...postgresEstimates(connections),
     ...postgresEvents(parts),

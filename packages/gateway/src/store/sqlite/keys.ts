@@ -1,5 +1,6 @@
-import { KEY } from '../readRows.ts';
-import type { KeyStore } from '../store.ts';
+import type { AuditStore, KeyStore, ProjectStore } from '../projects.ts';
+import { AUDIT, KEY, KEY_WITH_PROJECT, PROJECT } from '../readRows.ts';
+import { projectRow } from './operations/projects.ts';
 import type { SqliteParts } from './parts.ts';
 
 export function sqliteKeys({ sql, rows, read, write }: SqliteParts): KeyStore {
@@ -7,7 +8,7 @@ export function sqliteKeys({ sql, rows, read, write }: SqliteParts): KeyStore {
     putKey: write.putKey,
     async keyByHash(hash) {
       const row = sql.keyByHash.get(hash);
-      return row && rows.one(KEY, row);
+      return row && rows.one(KEY_WITH_PROJECT, row);
     },
     async listKeys() {
       return rows.all(KEY, await read.keys());
@@ -16,6 +17,37 @@ export function sqliteKeys({ sql, rows, read, write }: SqliteParts): KeyStore {
       const row = await write.revokeKey(id, at, audit, force);
       return row && rows.one(KEY, row);
     },
+    async changeKey(id, changes, audit, options) {
+      const { row, lastAdmin } = await write.changeKey(id, changes, audit, options);
+      if (!row) return { outcome: 'not_found' };
+      return { outcome: lastAdmin ? 'last_admin' : 'changed', key: rows.one(KEY, row) };
+    },
+    async rotateKey(id, next, audit, times) {
+      const { row, rotated } = await write.rotateKey(id, next, audit, times);
+      if (!row) return { outcome: 'not_found' };
+      return { outcome: rotated ? 'rotated' : 'invalid', key: rows.one(KEY, row) };
+    },
     restoreKey: write.restoreKey,
+  };
+}
+
+export function sqliteProjects({ db, rows, read, write }: SqliteParts): ProjectStore & AuditStore {
+  const one = projectRow(db);
+  return {
+    putProject: write.putProject,
+    async project(id) {
+      const row = one.get(id);
+      return row && rows.one(PROJECT, row);
+    },
+    listProjects: async () => rows.all(PROJECT, await read.projects()),
+    async changeProject(id, changes, audit) {
+      const row = await write.changeProject(id, changes, audit);
+      return row && rows.one(PROJECT, row);
+    },
+    audit: (query) =>
+      rows.page(AUDIT, query.limit, (limit, before) => {
+        const after = before.at(-1)?.id ?? query.after;
+        return read.audit({ ...query, limit, ...(after === undefined ? {} : { after }) });
+      }),
   };
 }

@@ -10,7 +10,7 @@ import { sqliteEstimates } from './estimates.ts';
 import { sqliteEvents } from './events.ts';
 import { type Executor, executeHere, executeInThreads } from './executor.ts';
 import { makeFolder, openSqliteFile } from './file.ts';
-import { sqliteKeys } from './keys.ts';
+import { sqliteKeys, sqliteProjects } from './keys.ts';
 import { sqliteMedia } from './media.ts';
 import { migrateDatabase } from './migrations.ts';
 import { type Connection, connectionOf } from './operations/connection.ts';
@@ -80,6 +80,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ...sqliteOwnership(parts),
     ...sqliteMedia(parts),
     ...sqliteKeys(parts),
+    ...sqliteProjects(parts),
     ...sqliteAccounts(parts),
     ...sqliteEstimates(parts),
     ...sqliteEvents(parts),

@@ -12,7 +12,7 @@ import { createEventStreams } from '../../../src/api/streams.ts';
 import { createFeed, type Feed } from '../../../src/engine/events/feed.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { systemClock } from '../../../src/time/clock.ts';
-import { aKey, aTask } from '../../support/builders.ts';
+import { aKey, aTask, START_OF_TIME } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
 
 /** The routes that listen to the feed, for a task that the test changes; every listener is counted. */
@@ -56,7 +56,11 @@ async function world({ read = async () => undefined as unknown } = {}) {
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.decorateRequest('apiKey', undefined);
   app.addHook('onRequest', async (request) => {
-    request.apiKey = aKey({ projectId: task.projectId });
+    const { projectId } = task;
+    request.apiKey = {
+      ...aKey({ projectId }),
+      project: { id: projectId, name: projectId, createdAt: START_OF_TIME },
+    };
   });
   // The part of the context that the two routes use.
   const context = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { AccountTrouble, AuditRow, Store } from '../../../src/store/store.ts';
+import type { AuditRow } from '../../../src/store/projects.ts';
+import type { AccountTrouble, Store } from '../../../src/store/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { aKey, START_OF_TIME } from '../../support/builders.ts';
@@ -153,7 +154,11 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       subject,
     });
     const logOf = async ({ read }: OpenedForNode) =>
-      (await read('select at, actor, action, subject from audit order by at')).map((row) => ({
+      (
+        await read(
+          `select at, actor, action, subject from audit where action <> 'project.created' order by at`,
+        )
+      ).map((row) => ({
         ...row,
         at: Number(Reflect.get(row, 'at')),
       }));

@@ -7,6 +7,7 @@ import { describeLimits } from './limits.ts';
 import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
 import { describeOtherRows } from './otherRows.ts';
+import { describeProjects } from './projects.ts';
 import { describeTasks } from './tasks.ts';
 import { describeWebhooks } from './webhooks.ts';
 import { describeWords } from './words.ts';
@@ -22,6 +23,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWit
   describeWebhooks(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
+  describeProjects(name, open);
   describeWords(name, open);
 
   it(`${name}: reports that it works`, async () => {

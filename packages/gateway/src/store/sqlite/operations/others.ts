@@ -1,13 +1,16 @@
 import type { AccountColumns, AccountCount } from '../../accountRows.ts';
-import type { AccountTrouble, AuditRow, KeyRow, StoredEstimate } from '../../store.ts';
-import { type KeyTableRow, keyToRow } from '../../tables.ts';
+import { type AuditRow, type KeyRow, ofItsProject } from '../../projects.ts';
+import type { AccountTrouble, StoredEstimate } from '../../store.ts';
+import { auditToRow, type KeyTableRow, keyToRow } from '../../tables.ts';
 import type { ReadParts, WriteParts } from './parts.ts';
 
 export function keyWrites({ sql }: WriteParts) {
-  const writeAudit = (row: AuditRow) => sql.insertAudit.run(row);
+  const writeAudit = (row: AuditRow) => sql.insertAudit.run(auditToRow(row));
   return {
     putKey(key: KeyRow, audit: AuditRow): void {
-      sql.ensureProject.run(key.projectId, key.projectId, key.createdAt);
+      const { projectId } = key;
+      if (sql.ensureProject.run(projectId, projectId, key.createdAt).changes > 0)
+        writeAudit(ofItsProject(audit, projectId));
       sql.putKey.run(keyToRow(key));
       writeAudit(audit);
     },
@@ -45,7 +48,7 @@ export function accountWrites({ sql, db }: WriteParts) {
     },
     retryAccount(id: string, audit: AuditRow): boolean {
       const tried = retry.run(id).changes > 0;
-      if (tried) sql.insertAudit.run(audit);
+      if (tried) sql.insertAudit.run(auditToRow(audit));
       return tried;
     },
   };

@@ -3,6 +3,7 @@ import { eventReads } from './events.ts';
 import { mediaReads } from './media.ts';
 import { otherReads } from './others.ts';
 import type { ReadParts } from './parts.ts';
+import { projectReads } from './projects.ts';
 import { retentionReads } from './retention.ts';
 import { prepareStatements } from './statements.ts';
 import { taskReads } from './tasks.ts';
@@ -15,6 +16,7 @@ export function createReads(db: Connection) {
     ...taskReads(parts),
     ...mediaReads(parts),
     ...otherReads(parts),
+    ...projectReads(parts),
     ...eventReads(parts),
     ...webhookReads(parts),
     ...retentionReads(parts),

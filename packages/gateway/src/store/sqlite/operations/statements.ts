@@ -3,6 +3,7 @@ import type { Attempt, Phase, Task } from '../../../tasks/task.ts';
 import {
   ANNOUNCED,
   ATTEMPTS,
+  AUDIT,
   assign,
   attemptToRow,
   EVENTS,
@@ -10,10 +11,12 @@ import {
   JOIN_ATTEMPT,
   KEYS,
   type KeyTableRow,
+  type KeyWithProjectRow,
   LEDGER,
   listOf,
   MEDIA,
   type MediaTableRow,
+  SELECT_KEYS_WITH_PROJECTS,
   TASK_WITH_ATTEMPT,
   TASKS,
   type TaskWithAttempt,
@@ -215,7 +218,7 @@ function keyStatements(db: Connection) {
     ),
     putKey: db.prepare(`
       insert into keys (${listOf(KEYS)}) values (${listOf(KEYS, '@')})`),
-    keyByHash: db.prepare<[string], KeyTableRow>(`select ${listOf(KEYS)} from keys where hash = ?`),
+    keyByHash: db.prepare<[string], KeyWithProjectRow>(`${SELECT_KEYS_WITH_PROJECTS} where k.hash = ?`),
     keyById: db.prepare<[string], KeyTableRow>(`select ${listOf(KEYS)} from keys where id = ?`),
     keys: db.prepare<[], KeyTableRow>(`select ${listOf(KEYS)} from keys order by id`),
     revokeKey: db.prepare<{ id: string; at: number; force: number }>(`
@@ -236,9 +239,7 @@ function otherStatements(db: Connection) {
       'insert into secrets (name, value) values (?, ?) on conflict (name) do nothing',
     ),
     secret: db.prepare<[string], { value: string }>('select value from secrets where name = ?'),
-    insertAudit: db.prepare(
-      'insert into audit (at, actor, action, subject) values (@at, @actor, @action, @subject)',
-    ),
+    insertAudit: db.prepare(`insert into audit (${listOf(AUDIT)}) values (${listOf(AUDIT, '@')})`),
     writeCheck: db.prepare(
       'insert into write_check (id, written) values (1, 1) on conflict (id) do update set written = written + 1',
     ),

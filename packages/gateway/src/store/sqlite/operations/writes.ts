@@ -3,6 +3,7 @@ import { eventWrites } from './events.ts';
 import { mediaWrites } from './media.ts';
 import { accountWrites, estimateWrites, keyWrites } from './others.ts';
 import type { WriteParts } from './parts.ts';
+import { keyChangeWrites, projectWrites } from './projects.ts';
 import { retentionWrites } from './retention.ts';
 import { prepareStatements } from './statements.ts';
 import { taskWrites } from './tasks.ts';
@@ -18,6 +19,8 @@ export function createWrites(db: Connection, onDelivery: () => void) {
     ...taskWrites(parts),
     ...mediaWrites(parts),
     ...keyWrites(parts),
+    ...keyChangeWrites(parts),
+    ...projectWrites(parts),
     ...accountWrites(parts),
     ...estimateWrites(parts),
     ...eventWrites(parts),
