@@ -68,11 +68,17 @@ export interface MediaWrite {
   writeNote(note: object): Promise<void>;
   /**
    * Stores the complete object durably under its key, or under another one. If this throws, the object was not stored, and the
-   * call may be repeated. Throws `StoredWrong` if a different object is under the key and cannot be removed.
+   * call may be repeated. Throws `StoredWrong` if a different object is under the key and cannot be removed. With `synced: false` a power
+   * failure soon after may take the object, or leave it damaged: for what is made again then.
    */
-  commit(key?: string): Promise<MediaStat>;
+  commit(key?: string, options?: CommitOptions): Promise<MediaStat>;
   /** Removes the staged bytes and their note. */
   abandon(): Promise<void>;
+}
+
+export interface CommitOptions {
+  /** True by default. */
+  readonly synced?: boolean;
 }
 
 /** The facts that the container of a finished video declares. */

@@ -23,9 +23,9 @@ export function withClaim(storage: MediaStorage, installation: string): MediaSto
       const write = await storage.write(key);
       return {
         ...write,
-        async commit(under) {
+        async commit(...args) {
           await claim();
-          return write.commit(under);
+          return write.commit(...args);
         },
       };
     },

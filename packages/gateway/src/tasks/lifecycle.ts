@@ -87,6 +87,8 @@ export interface Move {
   readonly ledger: readonly LedgerRow[];
   /** The public event that it is, if it is one: a row of the event log. */
   readonly event?: EventType;
+  /** It is made again if a power failure takes it: the upstream tells it again, or the poster is made again. Money, intents and ends never are. */
+  readonly repeatable?: true;
 }
 
 /** The events that are legal in each phase. Any other event leaves the task as it is. */
@@ -116,7 +118,21 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
   if (!LEGAL[task.phase].includes(given.type)) return undefined;
   const moved = applied(task, withStorableText(given, task.request), now);
   const event = moved && eventTypeOf(statusOf(task), statusOf(moved.task));
-  return event ? { ...moved, event } : moved;
+  return (
+    moved && { ...moved, ...(event ? { event } : {}), ...(isRepeatable(given) ? { repeatable: true } : {}) }
+  );
+}
+
+function isRepeatable(event: Event): boolean {
+  switch (event.type) {
+    case 'work_started':
+    case 'upstream_succeeded':
+      return true;
+    case 'media_repaired':
+      return event.result.bytes === undefined && event.result.sha256 === undefined;
+    default:
+      return false;
+  }
 }
 
 /** The move of a legal event. */

@@ -127,6 +127,21 @@ describe('after any sequence of events, a task', () => {
     );
   });
 
+  it('moves without money and without an end where a power failure may take the move', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        let before = first;
+        for (const { from, task, ledger, repeatable } of live(first, events)) {
+          if (repeatable) {
+            expect(['running>running', 'running>storing']).toContain(`${from.phase}>${task.phase}`);
+            expect([ledger, task.cancelRequestedAt]).toEqual([[], before.cancelRequestedAt]);
+          }
+          before = task;
+        }
+      }),
+    );
+  });
+
   it('ends once; after that it can only be deleted, once', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
@@ -271,7 +286,7 @@ describe('the stored video of a finished task', () => {
   it('can be repaired: bytes, digest and poster change, free of charge, and nothing else', () => {
     const task = aTask({ phase: 'succeeded', completedAt: 3, result });
     const made = move(task, repaired, 9);
-    expect(made?.ledger).toEqual([]);
+    expect([made?.ledger, made?.repeatable]).toEqual([[], undefined]);
     expect(made?.task).toEqual({
       ...task,
       version: task.version + 1,
@@ -283,6 +298,8 @@ describe('the stored video of a finished task', () => {
     const task = aTask({ phase: 'succeeded', completedAt: 3, result: { ...result, posterId: 'p' } });
     const made = move(task, { type: 'media_repaired', result: { posterId: undefined } }, 9);
     expect(made?.task.result).toStrictEqual(result);
+    // A poster is made again from its video.
+    expect(made?.repeatable).toBe(true);
   });
 
   it('cannot be repaired after the task was deleted or has failed', () => {

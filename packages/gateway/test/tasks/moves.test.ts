@@ -43,7 +43,8 @@ function expectMove(
   changes: Partial<Task>,
   ledger: readonly LedgerRow[] = [],
 ): void {
-  const { event: _, ...made } = move(from, event, NOW) ?? {};
+  const { event: _, repeatable, ...made } = move(from, event, NOW) ?? {};
+  expect(repeatable ?? false).toBe(event.type === 'work_started' || event.type === 'upstream_succeeded');
   expect(made).toStrictEqual({
     at: NOW,
     from: { phase: from.phase, version: 7 },

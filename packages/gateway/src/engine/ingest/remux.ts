@@ -94,8 +94,8 @@ const isSame = (from: Probe, made: Probe): boolean =>
 /** A write that stores the MP4 under the original's key and then removes the staged original. */
 const replacing = (original: MediaWrite, made: MediaWrite, key: string): MediaWrite => ({
   ...made,
-  async commit(under = key) {
-    const stat = await made.commit(under);
+  async commit(under = key, options) {
+    const stat = await made.commit(under, options);
     await original.abandon();
     return stat;
   },

@@ -111,7 +111,8 @@ export function createRepair(parts: RepairParts): Repair {
         const write = await storage.write(storageKey);
         const bytes = await write.append(createReadStream(path), 0);
         facts = { bytes, sha256: await inspector.digest(path) };
-        await write.commit();
+        // A poster that a power failure takes is missed when it is asked for, or checked, and made again.
+        await write.commit(storageKey, { synced: false });
       });
       return facts;
     });

@@ -10,7 +10,7 @@ import { createBlockBuffers } from './blockBuffers.ts';
 import { createFolderSync, explained, isMissing, makeFolder } from './disk.ts';
 import { FileBytes } from './fileBytes.ts';
 import { listFiles, removeOldFiles } from './list.ts';
-import { openFileWrite, removeStaged, stagedFileOf } from './write.ts';
+import { openFileWrite, type Publication, removeStaged, stagedFileOf } from './write.ts';
 
 /** The bytes that `check` writes: enough to fail on a full disk. */
 const PROBE = Buffer.alloc(4096, 1);
@@ -49,7 +49,7 @@ export function createFileStorage({ clock = systemClock, ...options }: FileStora
           part: partOf(path),
           busy,
           space: options.space,
-          publish: (file, staged, under) => moveInto(pathOf(under), file, staged, syncFolder),
+          publish: (publication) => moveInto(pathOf(publication.key), publication, syncFolder),
         });
       });
     },
@@ -146,17 +146,16 @@ async function factsOf(file: FileHandle, clock: Clock) {
   };
 }
 
-/** Syncs the bytes, then renames the file and syncs its folder. */
+/** Renames the file. It survives a power failure if its bytes are synced before, and its folder after. */
 function moveInto(
   path: string,
-  file: FileHandle,
-  staged: string,
+  { file, staged, synced }: Publication,
   syncFolder: (folder: string) => Promise<void>,
 ): Promise<MediaStat> {
   return explained(async () => {
-    await file.sync();
+    if (synced) await file.sync();
     await rename(staged, path);
-    await syncFolder(dirname(path));
+    if (synced) await syncFolder(dirname(path));
     const { size, mtimeMs } = await file.stat();
     return { bytes: size, modifiedAt: Math.floor(mtimeMs) };
   });

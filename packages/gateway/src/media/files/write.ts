@@ -5,10 +5,21 @@ import type { DiskSpace } from '../diskSpace.ts';
 import type { MediaStat, MediaWrite } from '../media.ts';
 import { explained, isMissing } from './disk.ts';
 
+/** The staged bytes on their way to an object. */
+export interface Publication {
+  readonly file: FileHandle;
+  /** The path of the staged bytes. */
+  readonly staged: string;
+  /** The key of the object. */
+  readonly key: string;
+  /** Whether it must survive a power failure. */
+  readonly synced: boolean;
+}
+
 interface FileWriteParts {
   readonly key: string;
-  /** Turns the staged bytes into the object `key` and removes the staged file, which is open during the call. */
-  readonly publish: (file: FileHandle, staged: string, key: string) => Promise<MediaStat>;
+  /** Turns the staged bytes into the object and removes the staged file, which is open during the call. */
+  readonly publish: (publication: Publication) => Promise<MediaStat>;
   /** The path of the staged bytes. It is derived from the key, so that they are found again after a crash. */
   readonly part: string;
   /** The keys that a write is working on now. */
@@ -105,13 +116,13 @@ export async function openFileWrite({
       }
     },
 
-    commit: (under = key) =>
+    commit: (under = key, { synced = true } = {}) =>
       alone(async () => {
         const file = await explained(() => open(part, 'r+'));
         try {
           const { size } = await file.stat();
           if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
-          const stat = await publish(file, part, under);
+          const stat = await publish({ file, staged: part, key: under, synced });
           // There may be none, and the sweep removes one that stays.
           await rm(noteOf(part)).catch(() => undefined);
           return stat;

@@ -55,7 +55,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
           part: partOf(key),
           busy,
           space: options.space,
-          async publish(file, staged, under) {
+          async publish({ file, staged, key: under }) {
             const stored = await uploading(() => explainedS3(() => objects.upload(under, file)));
             await explained(() => rm(staged, { force: true }));
             return stored;

@@ -5,6 +5,9 @@ import { FOLDER_MODE, makePrivateFile } from '../folder/files.ts';
 import { unusableFolder } from '../folder/lock.ts';
 import { retryWhileLocked } from './locked.ts';
 
+/** What the write-ahead log keeps of the disk while it is not needed: more than it grows to between two checkpoints. */
+const LOG_BYTES = 16 * 2 ** 20;
+
 /** The path of the database in a data folder. */
 export const sqlitePath = (dir: string): string => join(dir, 'onetake.db');
 
@@ -44,6 +47,8 @@ export async function openSqliteFile(dir: string): Promise<Database.Database> {
   }
   // FULL syncs the log at every commit: what was answered with 200 survives power loss, not only `kill -9`.
   db.pragma('synchronous = FULL');
+  // The log keeps its size after it was written into the database, and grows while somebody reads for long.
+  db.pragma(`journal_size_limit = ${LOG_BYTES}`);
   db.pragma('foreign_keys = ON');
   return db;
 }

@@ -11,9 +11,11 @@ import { sqliteEvents } from './events.ts';
 import { type Executor, executeHere, executeInThreads } from './executor.ts';
 import { makeFolder, openSqliteFile } from './file.ts';
 import { sqliteKeys, sqliteProjects } from './keys.ts';
+import { retryWhileLocked } from './locked.ts';
 import { sqliteMedia } from './media.ts';
 import { migrateDatabase } from './migrations.ts';
 import { type Connection, connectionOf } from './operations/connection.ts';
+import { skipLostPlaces } from './operations/events.ts';
 import { prepareStatements } from './operations/statements.ts';
 import type { SqliteParts } from './parts.ts';
 import { sqliteOwnership, sqliteTasks } from './tasks.ts';
@@ -54,6 +56,7 @@ async function openLocked(options: SqliteOptions, unlock: () => void): Promise<S
   const db = await openSqliteFile(options.dir);
   try {
     await migrateDatabase(new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) }));
+    if (options.exclusive) await retryWhileLocked(() => skipLostPlaces(db), options.lockPatienceMs);
     return storeOn(db, options, unlock);
   } catch (error) {
     db.close();

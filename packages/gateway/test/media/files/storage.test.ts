@@ -124,6 +124,16 @@ describe('what survives a power loss', () => {
     expect(steps.slice(3)).toEqual([`rm ${KEY}.part.note`]);
   });
 
+  it('is not what is made again: nothing waits for the disk', async () => {
+    const root = await tempFolder();
+    const steps = recordDiskSteps(root);
+    const write = await createFileStorage({ root }).write(KEY);
+    await write.append(Readable.from([Buffer.from('bytes')]), 0);
+    steps.length = 0;
+    await write.commit(KEY, { synced: false });
+    expect(steps).toEqual([`rename ${KEY}.part to ${KEY}`, `rm ${KEY}.part.note`]);
+  });
+
   it('includes every folder that was created for it', async () => {
     const dir = await tempFolder();
     const root = join(dir, 'data', 'media');

@@ -150,8 +150,9 @@ describe('a write that rides', () => {
   });
 
   it('is one that is made again from what is there', () => {
-    for (const name of ['accept', 'commit', 'intend', 'claim', 'putFile', 'putKey', 'removeTasks'])
+    for (const name of ['accept', 'claim', 'putFile', 'putKey', 'removeMedia', 'removeTasks'])
       expect(rides(name, [])).toBe(false);
+    expect([rides('commit', [{ repeatable: true }]), rides('commit', [{}])]).toEqual([true, false]);
     const media = (state: string) => ({ state });
     expect(rides('putMedia', [[media('pending'), media('pending')]])).toBe(true);
     expect(rides('putMedia', [[media('pending'), media('present')]])).toBe(false);

@@ -22,21 +22,26 @@ describe('every connection that writes', () => {
     ['of a gateway', (dir) => openStore(dir)],
     ['of the command line', (dir) => openStore(dir, { exclusive: false })],
     ['of a migration', (dir) => migrateSqlite(dir)],
-  ])('%s waits for the disk at each commit, and enforces foreign keys', async (_whose, work) => {
-    const dir = await tempFolder();
-    const settings = new Set<string>();
-    vi.spyOn(Database.prototype, 'prepare').mockImplementation(function (this: Database.Database, source) {
-      if (this.name === join(dir, 'onetake.db')) {
-        const asked = ['synchronous', 'journal_mode', 'foreign_keys'];
-        settings.add(asked.map((name) => `${name} ${this.pragma(name, { simple: true })}`).join(', '));
-      }
-      return Reflect.apply(prepare, this, [source]);
-    });
-    onTestFinished(() => void vi.restoreAllMocks());
-    await work(dir);
-    // 2 is FULL: the log is synced before a commit returns, which alone survives a power loss.
-    expect([...settings]).toEqual(['synchronous 2, journal_mode wal, foreign_keys 1']);
-  });
+  ])(
+    '%s waits for the disk at each commit, enforces foreign keys, and does not let the log keep the disk',
+    async (_whose, work) => {
+      const dir = await tempFolder();
+      const settings = new Set<string>();
+      vi.spyOn(Database.prototype, 'prepare').mockImplementation(function (this: Database.Database, source) {
+        if (this.name === join(dir, 'onetake.db')) {
+          const asked = ['synchronous', 'journal_mode', 'foreign_keys', 'journal_size_limit'];
+          settings.add(asked.map((name) => `${name} ${this.pragma(name, { simple: true })}`).join(', '));
+        }
+        return Reflect.apply(prepare, this, [source]);
+      });
+      onTestFinished(() => void vi.restoreAllMocks());
+      await work(dir);
+      // 2 is FULL: the log is synced before a commit returns, which alone survives a power loss.
+      expect([...settings]).toEqual([
+        'synchronous 2, journal_mode wal, foreign_keys 1, journal_size_limit 16777216',
+      ]);
+    },
+  );
 });
 
 describe('a data folder', () => {

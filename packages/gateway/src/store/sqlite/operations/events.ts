@@ -1,3 +1,4 @@
+import type { Database } from 'better-sqlite3';
 import { EVENTS, type EventRow, listOf } from '../../tables.ts';
 import type { ReadParts, WriteParts } from './parts.ts';
 
@@ -12,6 +13,22 @@ export interface LogState {
 
 export const LOG_STATE = `
   select id, floor_seq, coalesce((select seq from sqlite_sequence where name = 'events'), 0) as last from event_log`;
+
+/** More events than are ever written between two commits that are synced. */
+const PLACES = 2 ** 30;
+
+/**
+ * Events that a power failure took were perhaps read before, and their places with them. No later event may have one of these places: whoever
+ * goes on from there would miss it. Called at each start, before anything is written.
+ */
+export function skipLostPlaces(db: Database): void {
+  db.transaction(() => {
+    db.exec(`
+      insert into sqlite_sequence (name, seq)
+        select 'events', 0 where not exists (select 1 from sqlite_sequence where name = 'events');
+      update sqlite_sequence set seq = seq + ${PLACES} where name = 'events'`);
+  }).immediate();
+}
 
 const pageSql = (where: string): string =>
   `select seq, ${listOf(EVENTS)} from events where ${where} seq > ? and seq <= ? order by seq limit ?`;
