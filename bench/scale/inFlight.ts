@@ -16,7 +16,6 @@ import {
   newActiveTask,
   newTaskId,
   type Provider,
-  planAgain,
   type Task,
 } from '@onetake/gateway';
 import { stream } from '../../chaos/shared/random.ts';
@@ -152,7 +151,7 @@ function createNode(count: number, time: VirtualTime, random: () => number) {
     estimator: createEstimator(),
     used: () => undefined,
     learnt: () => undefined,
-    planAgain: (accountId) => planAgain(activeTasks, accountId, timers),
+    planAgain: (accountId) => poller.planAgain(accountId),
   });
   const poller = createPoller({
     accountStates: accounts,

@@ -20,7 +20,7 @@ export { createEngine, type Engine } from './engine/engine.ts';
 export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { EngineParts, VideoInspector } from './engine/parts.ts';
 export { createPoller } from './engine/stages/poller.ts';
-export { createTracker, planAgain } from './engine/tracking/tracker.ts';
+export { createTracker } from './engine/tracking/tracker.ts';
 export { startGateway } from './gateway.ts';
 export { type AccountState, createAccountState } from './limits/account.ts';
 export { pollRate } from './limits/limits.ts';

@@ -28,7 +28,7 @@ import { createPoller } from './stages/poller.ts';
 import { createPollWatch, type PollWatch } from './stages/pollWatch.ts';
 import { createSubmit } from './stages/submit.ts';
 import { createLearning, type Learning } from './tracking/learning.ts';
-import { createTracker, planAgain, type Tracker } from './tracking/tracker.ts';
+import { createTracker, type Tracker } from './tracking/tracker.ts';
 
 /** How this node uses an account, for operators. */
 export interface AccountUse {
@@ -85,7 +85,7 @@ export function createEngine(parts: EngineParts): Engine {
     createTracker({
       ...parts,
       ...learning,
-      planAgain: (accountId) => planAgain(activeTasks, accountId, parts.timers),
+      planAgain: (accountId) => driving.poller.planAgain(accountId),
     });
   function addAccount(account: Account): void {
     pool.add(account);

@@ -3,6 +3,7 @@ import { isOwnTrouble } from '../../providers/http/lostCall.ts';
 import type { Answer, DueJob, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
 import type { Permits } from '../../providers/rates/permits.ts';
 import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
+import type { Timers } from '../../time/timers.ts';
 import { createTurns } from '../../time/turns.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import { asUpstreamError, handleOf, isSilence } from '../job.ts';
@@ -21,6 +22,8 @@ export interface Poller {
   next(active: ActiveTask): Promise<Polled | undefined>;
   /** Makes the next poll of a task due at once, after a hint that its job has changed. */
   pollSoon(active: ActiveTask): void;
+  /** Plans the polls of an account's tasks again, after polls have become cheaper. Polls that failed keep their back-off. */
+  planAgain(accountId: string): void;
   /** The state of the polls of each account. */
   polls(): Iterable<AccountPolls>;
 }
@@ -43,12 +46,19 @@ const POLL_CONCURRENCY = 16;
 const ANSWERS_A_TURN = 8;
 /** How long an account is not polled after it refused a poll without saying for how long. Milliseconds. */
 const LIMITED_MS = 1000;
+/** Tasks that are planned again in one turn of the event loop, and the time until the next. Milliseconds. */
+const PLANNED_AT_ONCE = 500;
+const PLANNED_PAUSE_MS = 10;
+/** A poll that is due so soon anyway stays as it is. Milliseconds. */
+const SOON_MS = 1000;
 
 /** The polls of one account. */
 interface AccountPoller {
   readonly state: AccountState;
   readonly permits: Permits;
   readonly queue: PollQueue;
+  /** The tasks that wait for a poll, and how to answer them. */
+  readonly waiting: Map<ActiveTask, (polled: Polled | undefined) => void>;
   inFlight: number;
   pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
@@ -63,8 +73,6 @@ export function createPoller(parts: PollerParts): Poller {
   const { accountStates, activeTasks, timers, settings, log, stopping } = parts;
   const pollers = new Map<string, AccountPoller>();
   const turns = createTurns(ANSWERS_A_TURN);
-  /** The tasks that wait for a poll, and how to answer them. */
-  const waiting = new Map<ActiveTask, (polled: Polled | undefined) => void>();
 
   function pollerOf({ task }: ActiveTask): AccountPoller {
     const accountId = task.attempt?.accountId ?? '';
@@ -105,7 +113,7 @@ export function createPoller(parts: PollerParts): Poller {
   async function poll(batch: readonly ActiveTask[], poller: AccountPoller): Promise<void> {
     const jobs = batch.flatMap((active) => {
       const handle = handleOf(active.task.attempt);
-      if (!handle) answer(active, 'unanswered');
+      if (!handle) answer(active, 'unanswered', poller);
       return handle ? [{ active, handle }] : [];
     });
     if (jobs.length === 0) return;
@@ -116,14 +124,15 @@ export function createPoller(parts: PollerParts): Poller {
         jobs.map(({ handle }) => handle),
         AbortSignal.any([AbortSignal.timeout(settings.callTimeoutMs), stopping]),
       );
-      returned(poller);
+      returned(poller, timers.monotonic());
       if (jobs.length > 1) return shareOut(batch, answers, poller);
-      for (const { active, handle } of jobs) answer(active, answers.get(handle.upstreamId) ?? 'unanswered');
+      for (const { active, handle } of jobs)
+        answer(active, answers.get(handle.upstreamId) ?? 'unanswered', poller);
     } catch (error) {
       if (stopping.aborted) return;
       const failure = asUpstreamError(error);
       if (isOwnTrouble(error)) poller.unsentSince ??= timers.monotonic();
-      else returned(poller);
+      else returned(poller, timers.monotonic());
       logFailure(log, poller.state, jobs.length, failure);
       if (isSilence(error)) poller.state.checkHealth();
       // The rate limit applies to the account, so other polls would fail too.
@@ -131,31 +140,27 @@ export function createPoller(parts: PollerParts): Poller {
         parts.tracker.limited(poller.state);
         poller.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? LIMITED_MS);
       }
-      for (const { active } of jobs) answer(active, failure);
+      for (const { active } of jobs) answer(active, failure, poller);
     }
   }
 
   function shareOut(batch: readonly ActiveTask[], answers: Answers, poller: AccountPoller): void {
+    const { waiting } = poller;
     for (const active of batch) if (!waiting.has(active)) active.dueAt ??= timers.monotonic();
     const asked = batch.filter((active) => waiting.has(active));
     const { told, alone } = poller.queue.share(asked, answers, timers.monotonic());
     if (poller.queue.requests() > 0) parts.tracker.batched(poller.state, told.length, alone);
     for (const [active, polled] of told) {
       active.dueAt = undefined;
-      answer(active, polled);
+      answer(active, polled, poller);
     }
   }
 
   /** A task that was woken during the poll does not wait for its answer any more: it is polled again as soon as it does. */
-  function answer(active: ActiveTask, polled: Polled): void {
+  function answer(active: ActiveTask, polled: Polled, { waiting }: AccountPoller): void {
     const resolve = waiting.get(active);
     if (resolve) resolve(polled);
     else active.dueAt ??= timers.monotonic();
-  }
-
-  function returned(poller: AccountPoller): void {
-    poller.returnedAt = timers.monotonic();
-    poller.unsentSince = undefined;
   }
 
   return {
@@ -165,7 +170,7 @@ export function createPoller(parts: PollerParts): Poller {
         const end = (polled?: Polled) => {
           cancelTimer();
           poller.queue.leave(active);
-          waiting.delete(active);
+          poller.waiting.delete(active);
           active.wake = undefined;
           // Only answers come in large numbers that have work to do.
           if (polled === undefined) resolve(undefined);
@@ -175,7 +180,7 @@ export function createPoller(parts: PollerParts): Poller {
           poller.queue.due(active, timers.monotonic());
           pump(poller);
         };
-        waiting.set(active, end);
+        poller.waiting.set(active, end);
         poller.queue.wait(active);
         active.wake = end;
         const ms = active.dueAt === undefined ? 0 : msBetween(timers.monotonic(), active.dueAt);
@@ -185,13 +190,30 @@ export function createPoller(parts: PollerParts): Poller {
     },
     pollSoon(active) {
       active.dueAt = timers.monotonic();
-      if (!waiting.has(active)) return;
-      const poller = pollerOf(active);
+      const poller = pollers.get(active.task.attempt?.accountId ?? '');
+      if (!poller?.waiting.has(active)) return;
       poller.queue.due(active, timers.monotonic());
       pump(poller);
     },
+    // Only those of the account: a node may have a hundred times as many.
+    planAgain: (accountId) => planSome([...(pollers.get(accountId)?.waiting.keys() ?? [])], timers),
     polls: () => pollsOf(pollers, activeTasks, timers.monotonic()),
   };
+}
+
+function returned(poller: AccountPoller, now: Moment): void {
+  poller.returnedAt = now;
+  poller.unsentSince = undefined;
+}
+
+function planSome(rest: ActiveTask[], timers: Timers): void {
+  const soon = later(timers.monotonic(), SOON_MS);
+  for (const active of rest.splice(-PLANNED_AT_ONCE)) {
+    if (active.pollFailures > 0 || active.dueAt === undefined || active.dueAt < soon) continue;
+    active.dueAt = undefined;
+    active.wake?.();
+  }
+  if (rest.length > 0) timers.after(PLANNED_PAUSE_MS, () => planSome(rest, timers));
 }
 
 function newAccountPoller(
@@ -213,6 +235,7 @@ function newAccountPoller(
     state,
     permits: limiter.openPermits('poll', tracker.rate(state), wanted),
     queue,
+    waiting: new Map(),
     inFlight: 0,
     pausedUntil: LONG_AGO,
     cancelWake: undefined,

@@ -200,24 +200,3 @@ const ageOf = (task: Task, at: number | undefined): number | undefined =>
 
 const pairs = (list: readonly number[] = []): [number, number][] =>
   list.flatMap((value, index) => (index % 2 === 0 ? [[value, list[index + 1] ?? 0]] : []));
-
-/** Tasks that are woken in one turn of the event loop, and the time until the next. Milliseconds. */
-const AT_ONCE = 500;
-const PAUSE_MS = 10;
-/** A poll that is due so soon anyway stays as it is. Milliseconds. */
-const SOON_MS = 1000;
-
-/** Plans the polls of an account's tasks again, after polls have become cheaper. Polls that failed keep their back-off. */
-export function planAgain(activeTasks: Iterable<ActiveTask>, accountId: string, timers: Timers): void {
-  const rest = [...activeTasks].filter(({ task }) => task.attempt?.accountId === accountId);
-  function some(): void {
-    const soon = later(timers.monotonic(), SOON_MS);
-    for (const active of rest.splice(-AT_ONCE)) {
-      if (active.pollFailures > 0 || active.dueAt === undefined || active.dueAt < soon) continue;
-      active.dueAt = undefined;
-      active.wake?.();
-    }
-    if (rest.length > 0) timers.after(PAUSE_MS, some);
-  }
-  some();
-}

@@ -305,6 +305,40 @@ describe('a hint', () => {
   });
 });
 
+describe('planning the polls of an account again', () => {
+  it('wakes the tasks that wait for a later poll, and no others', async () => {
+    const { running, wait, poller } = polling();
+    const far = running('one-1', { dueInMs: 60_000 });
+    const soon = running('one-2', { dueInMs: 500 });
+    const failing = Object.assign(running('one-3', { dueInMs: 60_000 }), { pollFailures: 1 });
+    const waits = [far, soon, failing].map(wait);
+    poller.planAgain('another');
+    await turn();
+    expect(waits.map(({ polled }) => polled)).toEqual(['nothing yet', 'nothing yet', 'nothing yet']);
+    poller.planAgain('one');
+    await turn();
+    expect(waits.map(({ polled }) => polled)).toEqual([undefined, 'nothing yet', 'nothing yet']);
+    expect(far.dueAt).toBeUndefined();
+  });
+
+  it('takes several turns for many, and comes to each once', async () => {
+    const { running, poller, advance } = polling();
+    const woken = Array.from({ length: 1200 }, () => 0);
+    const waitAgain = async (index: number, active: ActiveTask): Promise<void> => {
+      if ((await poller.next(active)) !== undefined) return;
+      woken[index] = (woken[index] ?? 0) + 1;
+      active.dueAt = later(active.deadline, 0);
+      await waitAgain(index, active);
+    };
+    for (const index of woken.keys()) void waitAgain(index, running(`one-${index}`, { dueInMs: 60_000 }));
+    poller.planAgain('one');
+    await turn();
+    expect(woken.filter((times) => times > 0)).toHaveLength(500);
+    for (let step = 0; step < 20; step++) await advance(50);
+    expect(new Set(woken)).toEqual(new Set([1]));
+  });
+});
+
 describe('the polls of an account', () => {
   it('go in batches if the upstream can answer about several jobs', async () => {
     const { running, wait, advance, calls } = polling({
