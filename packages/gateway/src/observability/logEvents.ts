@@ -161,7 +161,7 @@ export const LOG_EVENTS = {
   'worker.late':
     'A worker process of `ONETAKE_WORKERS` has not stopped 15 seconds beyond the drain delay and timeout, and is killed.',
   'worker.silent':
-    'A worker process of `ONETAKE_WORKERS` has left all pings of half a minute without an answer: its event loop is blocked, or the process was stopped. It is killed and started again.',
+    'A worker process of `ONETAKE_WORKERS` has left all pings of ten seconds without an answer: its event loop is blocked, or the process was stopped. It is killed and started again.',
   'worker.started': 'A worker process of `ONETAKE_WORKERS` was started; `pid` is its process id.',
   'worker.given_up':
     'A worker process that never served ends again and again at its start, or none serves any more. The gateway ends with its exit code.',

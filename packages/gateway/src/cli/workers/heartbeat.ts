@@ -1,7 +1,10 @@
 /** How often a worker is asked whether it still runs. Milliseconds. */
-export const PING_MS = 2000;
-/** A worker that has left so many pings in a row without an answer is stuck: after half a minute. */
-export const MOST_UNANSWERED = 15;
+export const PING_MS = 1000;
+/**
+ * A worker that has left so many pings in a row without an answer is stuck: after ten to twelve seconds. It gets its share of new connections
+ * until then, while the other workers have its tasks after four to six (`cluster/postgres/timings.ts`). The machine may be slow, too.
+ */
+export const MOST_UNANSWERED = 10;
 
 export interface Heartbeat {
   /** To be called with every message of the worker. */
