@@ -68,7 +68,10 @@ async function measureAdoption(databaseUrl: string, count: number): Promise<Reco
     'time until the running ones are polled, ms': polledMs,
     'CPU until then, ms': (user + system) / 1000,
     'longest CPU time between two timers, ms': stalls.cpu,
-    'longest time between two timers, ms': stalls.gap,
+    'longest pause of a garbage collection, ms': stalls.gc,
+    'longest time between two timers, ms': stalls.longest.ms,
+    'CPU time within it, ms': stalls.longest.cpu,
+    'waiting for a core within it, ms': stalls.longest.waited,
     'longest delay of the event loop, ms': stalls.max,
     '99th percentile of that delay, ms': stalls.p99,
   };

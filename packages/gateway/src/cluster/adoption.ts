@@ -41,10 +41,12 @@ interface AdoptionParts<Driven> {
   readonly isStopped: () => boolean;
 }
 
-/** Tasks adopted or read in one transaction. */
+/** Owned tasks whose versions are compared in one query. */
 const BATCH = 500;
+/** Tasks adopted in one transaction: their rows become tasks in one turn of the event loop, which takes some milliseconds for so many. */
+const ADOPTED_AT_ONCE = 100;
 /** Tasks resumed in one turn of the event loop: each takes a tenth of a millisecond. */
-const RESUMED_A_TURN = 50;
+const RESUMED_A_TURN = 25;
 
 export function createAdoption<Driven extends { writeUnknown: boolean }>(
   parts: AdoptionParts<Driven>,
@@ -113,18 +115,20 @@ export function createAdoption<Driven extends { writeUnknown: boolean }>(
   }
 
   async function adopt(): Promise<void> {
-    for (let found = BATCH; found === BATCH && !isStopped() && cluster.hasLease(); ) {
-      adopting = true;
-      const orphans = await during([], () => store.adopt(cluster.node, BATCH)).finally(() => {
-        adopting = false;
-      });
-      found = orphans.length;
-      await resumeInTurns(orphans);
-      if (found > 0)
-        log.info(
-          { event: 'ownership.adopted', tasks: found, node: cluster.node },
-          'adopted unfinished tasks',
-        );
+    let tasks = 0;
+    try {
+      for (let found = ADOPTED_AT_ONCE; found === ADOPTED_AT_ONCE && !isStopped() && cluster.hasLease(); ) {
+        adopting = true;
+        const orphans = await during([], () => store.adopt(cluster.node, ADOPTED_AT_ONCE)).finally(() => {
+          adopting = false;
+        });
+        found = orphans.length;
+        tasks += found;
+        await resumeInTurns(orphans);
+      }
+    } finally {
+      if (tasks > 0)
+        log.info({ event: 'ownership.adopted', tasks, node: cluster.node }, 'adopted unfinished tasks');
     }
   }
 
