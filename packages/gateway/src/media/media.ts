@@ -49,14 +49,17 @@ export interface MediaObject extends MediaStat {
   readonly key: string;
 }
 
+/**
+ * Told the length that a staged file has reached: first when it is opened, then after each piece, with the piece. The write does not use
+ * that one any more.
+ */
+export type Written = (length: number, piece?: Buffer) => void;
+
 export interface MediaWrite {
   /** Bytes already there from an interrupted write. */
   readonly partial: number;
-  /**
-   * Appends the stream after truncating to `offset`; resolves with the length written so far. `written` is called with the length that
-   * the staged file has reached, first with `offset`.
-   */
-  append(stream: Readable, offset: number, written?: (length: number) => void): Promise<number>;
+  /** Appends the stream after truncating to `offset`; resolves with the length written so far. */
+  append(stream: Readable, offset: number, written?: Written): Promise<number>;
   /** The local path of the bytes written so far, for checking them before `commit`. */
   readonly path: string;
   /** Reads the note about the staged bytes, written by this process or an earlier one; undefined if there is none that can be read. */

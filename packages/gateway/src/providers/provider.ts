@@ -224,6 +224,11 @@ export interface OpenedResult {
   readonly offset: number;
   /** Identifies these bytes. A different value at a later try means different bytes, which must not be appended to these. */
   readonly version?: string;
+  /**
+   * Frees the memory of a piece of the stream that nothing reads any more: until a collection of garbage it would count as in use, and a
+   * video of 50 MB would cause several. Absent if anything else may use the pieces.
+   */
+  readonly free?: (piece: Buffer) => void;
 }
 
 /** `pending`: the upstream accepted the request, and a later poll will show the outcome. `too_late`: the job runs or is over. */

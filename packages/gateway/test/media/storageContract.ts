@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
@@ -53,6 +54,27 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       // Some storages have whole seconds only.
       expect(committed.modifiedAt).toBeGreaterThanOrEqual(Math.floor(before / 1000) * 1000 - 1000);
       expect(await storage.stat(key)).toEqual(committed);
+      expect((await readAll(await storage.read(key))).equals(bytes)).toBe(true);
+    });
+
+    it('is written as far as is told, and by then needs no piece of it any more', async () => {
+      const { storage } = await open();
+      const bytes = randomBytes(300_000);
+      const pieces = [bytes.subarray(0, 1), bytes.subarray(1, 200_000), bytes.subarray(200_000)];
+      const key = newKey();
+      const write = await storage.write(key);
+      const told: [number, number | undefined, number][] = [];
+      await write.append(Readable.from(pieces.map((piece) => Buffer.from(piece))), 0, (length, piece) => {
+        told.push([length, piece?.length, statSync(write.path).size]);
+        piece?.fill(0);
+      });
+      expect(told).toEqual([
+        [0, undefined, 0],
+        [1, 1, 1],
+        [200_000, 199_999, 200_000],
+        [300_000, 100_000, 300_000],
+      ]);
+      await write.commit();
       expect((await readAll(await storage.read(key))).equals(bytes)).toBe(true);
     });
 

@@ -168,7 +168,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
   async function receive(
     key: string,
     write: MediaWrite,
-    { stream, offset, bytes, version }: OpenedResult,
+    { stream, offset, bytes, version, free }: OpenedResult,
     maxBytes: number,
   ): Promise<Received> {
     const about: Note = {
@@ -184,7 +184,10 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
       const total = await write.append(
         Readable.from(fromUpstream(limited(stream, offset, maxBytes))),
         offset,
-        digest.written,
+        (length, piece) => {
+          digest.written(length);
+          if (piece) free?.(piece);
+        },
       );
       if (bytes === undefined) await write.writeNote({ ...about, total });
       else if (total !== bytes) {

@@ -184,8 +184,8 @@ async function receive(
   opened: OpenedResult,
   maxBytes: number,
 ) {
-  const total = await write.append(atMost(maxBytes, opened), 0);
-  const { bytes } = opened;
+  const { bytes, free } = opened;
+  const total = await write.append(atMost(maxBytes, opened), 0, (_length, piece) => piece && free?.(piece));
   if (bytes !== undefined && bytes !== total) throw new Error(`${total} of ${bytes} bytes arrived`);
   return { bytes: total, sha256: await inspector.digest(write.path) };
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { DiskSpace } from '../diskSpace.ts';
-import type { MediaStat, MediaWrite } from '../media.ts';
+import type { MediaStat, MediaWrite, Written } from '../media.ts';
 import { explained, isMissing } from './disk.ts';
 
 /** The staged bytes on their way to an object. */
@@ -70,7 +70,7 @@ export async function openFileWrite({
     file: FileHandle,
     stream: Readable,
     offset: number,
-    written: (length: number) => void,
+    written: Written,
   ): Promise<number> {
     await explained(async () => {
       const { size } = await file.stat();
@@ -89,7 +89,7 @@ export async function openFileWrite({
       room -= piece.length;
       await explained(() => writeWhole(file, piece, length));
       length += piece.length;
-      written(length);
+      written(length, piece);
     }
     return length;
   }

@@ -51,6 +51,7 @@ export async function openResult(url: string, opening: Opening): Promise<OpenedR
       offset: range.from,
       ...(bytes === undefined ? {} : { bytes }),
       ...(version === undefined ? {} : { version }),
+      free: freePiece,
     };
   }
   if (status === 416 && offset > 0) {
@@ -71,6 +72,12 @@ function reasonOf(status: number, authorised: boolean): Reason {
   if (status === 401 && authorised) return 'auth_failed';
   if (GONE.has(status)) return 'result_lost';
   return status === 429 ? 'rate_limited' : 'upstream_unavailable';
+}
+
+/** A piece that is a part of a larger read shares its memory with the other parts, which may not have been read yet. */
+function freePiece({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && !buffer.detached && buffer.byteLength === byteLength)
+    buffer.transfer(0);
 }
 
 /** Opens bytes that are here already from `offset` on. */

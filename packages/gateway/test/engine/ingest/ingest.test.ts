@@ -13,6 +13,7 @@ import { put } from '../../media/storageContract.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask, START_OF_TIME } from '../../support/builders.ts';
 import { SETTINGS } from '../../support/engineParts.ts';
 import { fakeInspector, fakeVideo } from '../../support/fakeVideo.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { createManualCluster } from '../../support/manualCluster.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
@@ -86,6 +87,8 @@ async function bringing(changes: Changes = {}) {
     videoKey: `video/${id}-0v.mp4`,
     posterKey: `poster/${id}-0p.jpg`,
     memory: { earlier: 'none' } as Parameters<typeof ingest.ingest>[2],
+    ingest: (open: Parameters<typeof ingest.ingest>[1]) =>
+      ingest.ingest(task, open, { earlier: 'none' }, new AbortController().signal),
     run(memory: Parameters<typeof ingest.ingest>[2], signal = new AbortController().signal) {
       return ingest.ingest(
         task,
@@ -138,6 +141,25 @@ describe('an ingest', () => {
       { kind: 'poster', storageKey: posterKey, contentType: 'image/jpeg', state: 'pending', expiresAt },
     ]);
     expect((await files.stat(videoKey))?.bytes).toBe(bytes);
+  });
+
+  it('frees each piece of the video once it is written', async () => {
+    const { ingest, files, videoKey } = await bringing();
+    const pieces = [0, 100, 200].map((at) =>
+      Buffer.from(VIDEO.subarray(at, at < 200 ? at + 100 : undefined)),
+    );
+    const freed: Buffer[] = [];
+    await ingest(async () => ({
+      stream: Readable.from(pieces),
+      offset: 0,
+      bytes: VIDEO.length,
+      free(piece) {
+        freed.push(piece);
+        piece.fill(0);
+      },
+    }));
+    expect(freed).toEqual(pieces);
+    expect((await readAll(await files.read(videoKey))).equals(VIDEO)).toBe(true);
   });
 
   it('stores the properties of what was delivered', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { Agent } from 'undici';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -191,5 +192,48 @@ describe('a result', () => {
   it('fails like a call if the connection breaks', async () => {
     const { failure } = await storage((request) => void request.socket.destroy());
     expect(await failure()).toMatchObject({ reason: 'upstream_unavailable', created: 'unknown' });
+  });
+});
+
+describe('the memory of pieces', () => {
+  const VIDEO = randomBytes(2 ** 20);
+
+  /** Reads a result, and frees each piece before it takes the next. */
+  async function readAndFree(path: string) {
+    const { open } = await storage((request, response) => {
+      if (request.url === '/whole') {
+        response.writeHead(200, { 'content-length': VIDEO.length }).end(VIDEO);
+        return;
+      }
+      for (let at = 0; at < VIDEO.length; at += 1000) response.write(VIDEO.subarray(at, at + 1000));
+      response.end();
+    });
+    const { stream, free } = await open(path);
+    const copies: Buffer[] = [];
+    let freed = 0;
+    for await (const piece of stream) {
+      copies.push(Buffer.from(piece));
+      free?.(piece);
+      // Once more does no harm.
+      free?.(piece);
+      if (piece.buffer.detached) freed += 1;
+    }
+    return { bytes: Buffer.concat(copies), freed };
+  }
+
+  it('is freed before the next piece is read', async () => {
+    const { bytes, freed } = await readAndFree('/whole');
+    expect(bytes.equals(VIDEO)).toBe(true);
+    expect(freed).toBeGreaterThan(0);
+  });
+
+  it('is kept while others share it, as the chunks of one read do', async () => {
+    expect((await readAndFree('/chunks')).bytes.equals(VIDEO)).toBe(true);
+    const { open } = await storage((_request, response) => response.end('video'));
+    const { stream, free } = await open();
+    stream.resume();
+    const shared = Buffer.from(new ArrayBuffer(10), 1, 9);
+    free?.(shared);
+    expect(shared.length).toBe(9);
   });
 });
