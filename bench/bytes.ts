@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,14 +10,14 @@ import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { type Child, startChild } from '../chaos/shared/rpc.ts';
 import type { ClientCalls } from './bytes/client.ts';
 import { growthWhile } from './bytes/memory.ts';
-import { cpuTimeOf } from './shared/cpu.ts';
+import { type CpuTime, cpuTimeOf } from './shared/cpu.ts';
 import { distributionOf } from './shared/distribution.ts';
 import { type Figure, report } from './shared/figures.ts';
 import { type Gateway, startGateway } from './tracking/gateway.ts';
 
 /**
- * What moving videos costs the gateway: sending them, beside `fs.createReadStream().pipe()`; collecting them from an upstream, while the
- * status of another task is queried; and memory while many are collected and sent at once. The gateway, the reference, the upstream and
+ * What moving videos costs the gateway: sending them, beside `fs.createReadStream().pipe()`; collecting them from an upstream,
+ * beside a bare download to a file, and while the status of another task is queried; and memory while many are collected and sent at once. The gateway, the reference, the upstream and
  * the client are processes of their own, and the rounds of the gateway and of the reference alternate. The videos are real ones with
  * padding: FFmpeg, which checks them in a process of its own, is not measured.
  *
@@ -29,6 +29,8 @@ const COLLECTED_BYTES = 50_000_000;
 /** A file that was changed is trusted by then, and a process that has sent bytes has freed what it used. Milliseconds. */
 const SETTLE_MS = 1300;
 const QUERY_MS = 10;
+/** Collections before those that are measured. */
+const WARM_UP = 3;
 
 /** For a reverse proxy, which is not there: only what the gateway does is measured. */
 const ONETAKE_SENDFILE = 'X-Accel-Redirect:/protected/';
@@ -75,7 +77,7 @@ async function main(): Promise<void> {
       ...(options.against === undefined
         ? await measureNaming(world, { checkout, environment: { ...environment, ONETAKE_SENDFILE } })
         : []),
-      ...(await measureCollecting(world)),
+      ...(await measureCollecting(world, opened, upstream.url)),
     ];
     const atOnce = Number(options['at-once']);
     report(atOnce > 0 ? [...figures, ...(await measureMemory(world, atOnce))] : figures);
@@ -167,12 +169,16 @@ async function makeVideos(world: World): Promise<void> {
   }
 }
 
-/** CPU time in milliseconds while something happens, of all threads and of the main one. */
-async function cpuOf(pid: number, work: () => Promise<unknown>): Promise<{ all: number; main: number }> {
+/** CPU time in milliseconds while something happens, of all threads and of the main one, and how long that one waited for a core. */
+async function cpuOf(pid: number, work: () => Promise<unknown>): Promise<CpuTime> {
   const before = await cpuTimeOf(pid);
   await work();
   const after = await cpuTimeOf(pid);
-  return { all: (after.all - before.all) / 1000, main: (after.main - before.main) / 1000 };
+  return {
+    all: (after.all - before.all) / 1000,
+    main: (after.main - before.main) / 1000,
+    mainWaited: (after.mainWaited - before.mainWaited) / 1000,
+  };
 }
 
 async function measureServing(world: World, opened: AsyncDisposableStack): Promise<Figure[]> {
@@ -262,21 +268,37 @@ async function measureNaming(
   return [{ name, unit: 'ms of CPU', rounds: each, aim: { atMost: 1 } }];
 }
 
-async function measureCollecting(world: World): Promise<Figure[]> {
-  const { gateway, rounds, signal } = world;
+async function measureCollecting(
+  world: World,
+  opened: AsyncDisposableStack,
+  upstream: string,
+): Promise<Figure[]> {
+  const { dir, gateway, rounds, signal } = world;
   const pid = gateway.pid ?? 0;
+  const bare = await startServer(opened, 'bareCollect.ts', join(dir, 'bare.mp4'));
+  const from = encodeURIComponent(`${upstream}/v1/videos/job-0-collected/content`);
+  const reference = async () => {
+    await (await fetch(`${bare.url}/?from=${from}`)).arrayBuffer();
+    if ((await stat(join(dir, 'bare.mp4'))).size !== COLLECTED_BYTES) throw new Error('it got too little');
+  };
+  const collect = async () => finish(world, await submitFile(world, 'collected'));
   const known = await submitFile(world, 'collected');
   await finish(world, known);
-  const all: number[] = [];
-  const main: number[] = [];
+  // The first ones compile.
+  for (let times = 0; times < WARM_UP; times++) {
+    await reference();
+    await collect();
+  }
+  const found = { bare: [] as number[], all: [] as number[], main: [] as number[] };
   const alone: number[] = [];
   const p99: number[] = [];
+  const waited: number[] = [];
   for (let round = 0; round < rounds; round++) {
     signal.throwIfAborted();
-    const collect = async () => finish(world, await submitFile(world, 'collected'));
+    found.bare.push((await cpuOf(bare.pid, reference)).all);
     const cpu = await cpuOf(pid, collect);
-    all.push(cpu.all);
-    main.push(cpu.main);
+    found.all.push(cpu.all);
+    found.main.push(cpu.main);
     const quiet = new AbortController();
     const waits = querying(world, known, quiet.signal);
     await sleep(SETTLE_MS);
@@ -284,15 +306,18 @@ async function measureCollecting(world: World): Promise<Figure[]> {
     alone.push(await waits);
     const over = new AbortController();
     const waitsMeanwhile = querying(world, known, over.signal);
-    await collect();
+    waited.push((await cpuOf(pid, collect)).mainWaited);
     over.abort();
     p99.push(await waitsMeanwhile);
   }
+  const unit = 'ms of CPU';
   return [
-    { name: 'collecting 50 MB', unit: 'ms of CPU', rounds: all, aim: { atMost: 150 } },
-    { name: 'collecting 50 MB, main thread', unit: 'ms of CPU', rounds: main },
+    { name: 'downloading 50 MB, bare undici into createWriteStream()', unit, rounds: found.bare },
+    { name: 'collecting 50 MB', unit, rounds: found.all, aim: { atMost: 150 } },
+    { name: 'collecting 50 MB, main thread', unit, rounds: found.main },
     { name: 'status query while nothing is collected, p99', unit: 'ms', rounds: alone },
     { name: 'status query while 50 MB are collected, p99', unit: 'ms', rounds: p99, aim: { atMost: 5 } },
+    { name: '… the main thread waited for a core meanwhile', unit: 'ms', rounds: waited },
   ];
 }
 

@@ -6,17 +6,21 @@ export interface CpuTime {
   readonly main: number;
   /** Of all threads that are alive. */
   readonly all: number;
+  /** How long its main thread was ready and waited for a core. It is the machine's doing, and not CPU time. */
+  readonly mainWaited: number;
 }
 
 /** Linux only. A thread that has ended is not counted any more. */
 export async function cpuTimeOf(pid: number): Promise<CpuTime> {
   const threads = await readdir(`/proc/${pid}/task`);
-  const times = await Promise.all(threads.map((thread) => timeOf(`/proc/${pid}/task/${thread}/schedstat`)));
-  return { main: await timeOf(`/proc/${pid}/task/${pid}/schedstat`), all: times.reduce((a, b) => a + b, 0) };
+  const times = await Promise.all(threads.map((thread) => timesOf(`/proc/${pid}/task/${thread}/schedstat`)));
+  const main = await timesOf(`/proc/${pid}/task/${pid}/schedstat`);
+  return { main: main.ran, all: times.reduce((sum, { ran }) => sum + ran, 0), mainWaited: main.waited };
 }
 
 /** 0 for a thread that has ended meanwhile. */
-async function timeOf(path: string): Promise<number> {
-  const text = await readFile(path, 'utf8').catch(() => '0');
-  return Number(text.split(' ', 1)[0]) / 1000;
+async function timesOf(path: string): Promise<{ ran: number; waited: number }> {
+  const text = await readFile(path, 'utf8').catch(() => '0 0');
+  const [ran = 0, waited = 0] = text.split(' ').map(Number);
+  return { ran: ran / 1000, waited: waited / 1000 };
 }
