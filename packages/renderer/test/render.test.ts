@@ -54,6 +54,13 @@ describe('a rendered video', () => {
     expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
   });
 
+  it('says in its metadata that it is synthetic', async () => {
+    const bytes = await rendered({});
+    const tag = bytes.indexOf('\u00a9cmt', 0, 'latin1');
+    expect(tag).toBeGreaterThan(bytes.indexOf('moov'));
+    expect(bytes.subarray(tag, tag + 64).toString('latin1')).toContain('Synthetic: drawn by');
+  });
+
   it('reports progress that never goes back, up to the end', async () => {
     const reported: number[] = [];
     await rendered({}, (percent) => reported.push(percent));

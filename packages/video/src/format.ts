@@ -9,6 +9,8 @@ export interface VideoFormat {
   readonly sound?: SoundTrack;
   /** The place of the index in MP4 and MOV. In front by default, so that a player can start before it has the whole file. */
   readonly index?: 'front' | 'end';
+  /** What the file says about itself, as the tag `comment` of its container. */
+  readonly comment?: string;
 }
 
 export interface PictureTrack {

@@ -103,10 +103,14 @@ interface OpenFile {
   finish(): Promise<void>;
 }
 
-async function openFile(path: string, { container, picture, sound, index }: VideoFormat): Promise<OpenFile> {
+async function openFile(
+  path: string,
+  { container, picture, sound, index, comment }: VideoFormat,
+): Promise<OpenFile> {
   const output = new FormatContext();
   check(output.allocOutputContext2(null, container, path), 'open the muxer');
   output.setFlags(AVFMT_FLAG_BITEXACT);
+  if (comment !== undefined) output.metadata = Dictionary.fromObject({ comment });
   const globalHeader = ((output.oformat?.flags ?? 0) & AVFMT_GLOBALHEADER) !== 0;
   const pictureTrack = picture && addStream(output, picture, await openPictureEncoder(picture, globalHeader));
   const soundTrack = sound && addStream(output, sound, await openSoundEncoder(sound, globalHeader));
