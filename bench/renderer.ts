@@ -8,13 +8,16 @@ import { promisify } from 'node:util';
 import { catchInterruption, createNativePool, Interrupted } from '@onetake/gateway';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { pythonWith } from '../scripts/packages.ts';
-import { cpuTimeOf } from './shared/cpu.ts';
+import { cpuTimeOf, totalCpuTimeOf } from './shared/cpu.ts';
 import { type Figure, report } from './shared/figures.ts';
 import { childrenOf } from './shared/memory.ts';
 
 /**
  * The built-in renderer, which draws each frame and encodes it, beside the `ffmpeg` program, which only encodes the same frames, raw from a
  * file, with the same settings. In turns, with the same priority. `ffmpeg` is that of the Python package imageio-ffmpeg.
+ *
+ * `ffmpeg` does less: it draws nothing. It starts anew for each video, as a program does, while the renderer's process is warm, as it is for
+ * all videos but the first after a minute without one. Both starts are figures of their own.
  *
  *   npm run bench:renderer -- [--rounds 3] [--seconds 1]
  */
@@ -57,14 +60,38 @@ interface Took {
   readonly cpu: number;
 }
 
+interface Rendered extends Took {
+  /** CPU time of the thread that draws. */
+  readonly drawing: number;
+  /** Until everything that does not move is painted, and with it the first frame. */
+  readonly prepared: number;
+  /** From the first frame to the last one. */
+  readonly frames: number;
+  /** The rest of the encoder, and the index. */
+  readonly finished: number;
+}
+
 async function measure(): Promise<void> {
   const ffmpeg = await ffmpegProgram();
   const figures: Figure[] = [];
   // The first job of a child loads its libraries, which serve all that follow.
-  await rendered('a start', [854, 480], 1);
+  const { wall: start } = await rendered('a start', [854, 480], 1);
+  const { wall: next } = await rendered('a start', [854, 480], 1);
+  figures.push({
+    name: 'start of the process and its libraries, before the first video only',
+    unit: 'ms',
+    rounds: [start - next],
+  });
+  const began = performance.now();
+  await run(ffmpeg, ['-version'], { signal });
+  figures.push({
+    name: 'start of ffmpeg, in each of its times',
+    unit: 'ms',
+    rounds: [performance.now() - began],
+  });
   for (const [size, pixels] of Object.entries(SIZES)) {
     for (const prompt of PROMPTS) {
-      const [ours, theirs]: [Took[], Took[]] = [[], []];
+      const [ours, theirs]: [Rendered[], Took[]] = [[], []];
       await rendered(prompt, pixels, Number(seconds));
       await run(ffmpeg, ['-y', '-i', video, '-f', 'rawvideo', '-pix_fmt', 'rgba', frames], { signal });
       for (let round = 0; round < Number(rounds); round += 1) {
@@ -75,7 +102,8 @@ async function measure(): Promise<void> {
       const what = `${size}, "${prompt}"`;
       figures.push(
         { name: `${what}: speed against ffmpeg`, unit: '×', rounds: ratios('wall'), aim: { atLeast: 0.8 } },
-        { name: `${what}: CPU, drawn and encoded`, unit: 'ms', rounds: ours.map(({ cpu }) => cpu) },
+        ...phasesOf(what, ours),
+        { name: `${what}: ffmpeg`, unit: 'ms', rounds: theirs.map(({ wall }) => wall) },
         { name: `${what}: CPU of ffmpeg`, unit: 'ms', rounds: theirs.map(({ cpu }) => cpu) },
       );
     }
@@ -83,22 +111,57 @@ async function measure(): Promise<void> {
   report(figures);
 }
 
+function phasesOf(what: string, ours: readonly Rendered[]): Figure[] {
+  const figure = (name: string, read: (one: Rendered) => number): Figure => ({
+    name: `${what}: ${name}`,
+    unit: 'ms',
+    rounds: ours.map(read),
+  });
+  return [
+    figure('until the first frame is drawn', ({ prepared }) => prepared),
+    figure('the other frames', ({ frames }) => frames),
+    figure('rest of the encoder, index', ({ finished }) => finished),
+    figure('CPU of drawing', ({ drawing }) => drawing),
+    figure('CPU of all else (colours, encoder)', ({ cpu, drawing }) => cpu - drawing),
+  ];
+}
+
 async function rendered(
   prompt: string,
   [width, height]: readonly [number, number],
   duration: number,
-): Promise<Took> {
+): Promise<Rendered> {
   const spec = { prompt, duration, width, height, audio: false, cameraFixed: false, seed: 1 };
   const before = await childTime();
   const began = performance.now();
-  await native.run(RENDER_JOB, { spec, dir: folder, outPath: video }, { signal });
-  return { wall: performance.now() - began, cpu: (await childTime()) - before };
+  // The renderer reports each percentage after a frame is drawn: the first of them, and 98 when the last one is encoded.
+  const reports: { readonly percent: number; readonly at: number }[] = [];
+  await native.run(
+    RENDER_JOB,
+    { spec, dir: folder, outPath: video },
+    { signal, onProgress: (percent) => reports.push({ percent, at: performance.now() - began }) },
+  );
+  const wall = performance.now() - began;
+  const after = await childTime();
+  // The pool itself reports that a child has taken the job.
+  const prepared = reports[1]?.at ?? wall;
+  const encoded = reports.find(({ percent }) => percent === 98)?.at ?? wall;
+  return {
+    wall,
+    cpu: after.all - before.all,
+    drawing: after.main - before.main,
+    prepared,
+    frames: encoded - prepared,
+    finished: wall - encoded,
+  };
 }
 
-/** Of all children, which is the one that renders. */
-async function childTime(): Promise<number> {
-  const times = await Promise.all((await childrenOf(process.pid)).map(cpuTimeOf));
-  return times.reduce((sum, { all }) => sum + all / 1000, 0);
+/** CPU time of the child that renders, if it runs yet. */
+async function childTime(): Promise<{ readonly main: number; readonly all: number }> {
+  const [child] = await childrenOf(process.pid);
+  if (child === undefined) return { main: 0, all: 0 };
+  const [{ main }, all] = await Promise.all([cpuTimeOf(child), totalCpuTimeOf(child)]);
+  return { main: main / 1000, all };
 }
 
 async function encoded(ffmpeg: string, [width, height]: readonly [number, number]): Promise<Took> {
