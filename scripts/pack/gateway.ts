@@ -1,11 +1,13 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { stripTypeScriptTypes } from 'node:module';
-import { dirname, join } from 'node:path';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { providerJson } from '@onetake/gateway';
 import { bundle } from './bundle.ts';
 import { finish, type Manifest, PACKAGES, ROOT, readJson, readManifest, writeJson } from './staging.ts';
 
 const OURS = '@onetake/';
+
+/** The folder of the files that declare providers. */
+const PROVIDERS = 'providers/declared/files';
 
 /** The files that captions are set with, and the table of their characters. */
 const FONT = /-wght-normal\.woff2$|^unicode\.json$/;
@@ -24,49 +26,37 @@ const INSIDE: Readonly<Record<string, RegExp>> = {
 const OUTSIDE = ['@napi-rs/canvas'];
 
 /**
- * Builds the gateway in `to`. Node strips no types below node_modules, so they are stripped here, to the same lines and columns. The packages
- * that it needs are inside: those of this repository, and what runs of those of others.
+ * Builds the gateway in `to`. All that runs is inside: its own code and that of the packages that it needs, bundled, and some packages as
+ * they are.
  */
 export async function buildGateway(name: string, to: string): Promise<void> {
-  const inner = await innerOf(await readManifest(name));
-  const manifest = await stripped(name, to);
-  await writeProvidersAsJson(join(to, 'dist/providers/declared/files'));
-  const dependencies: Record<string, string> = Object.assign(
-    {},
-    ...inner.map(({ dependencies: own }) => own),
-    manifest.dependencies,
-  );
-  for (const { name: full } of inner) {
-    const folder = join(to, 'node_modules', full);
-    const { dependencies: _dependencies, ...rest } = await stripped(full.slice(OURS.length), folder);
-    await writeJson(folder, rest);
-  }
-  const inside = [...inner.map(({ name: full }) => full), ...Object.keys(INSIDE)];
-  const kept = [...inside, ...OUTSIDE];
-  await bundle(
-    join(to, 'dist'),
-    Object.keys(dependencies).filter((one) => !kept.includes(one)),
-  );
+  const manifest = await readManifest(name);
+  const dependencies = { ...(await innerDependencies(manifest)), ...manifest.dependencies };
+  const peers = Object.keys(manifest.optionalDependencies ?? {});
+  const kept = [...Object.keys(INSIDE), ...OUTSIDE];
+  const dist = join(to, 'dist');
+  await bundle(dist, [...kept, ...peers]);
+  await writeProviders(join(dist, PROVIDERS));
   await finish(name, to, {
     ...manifest,
+    exports: './dist/index.js',
     bin: { onetake: './dist/cli/main.js' },
     dependencies: Object.fromEntries(kept.map((one) => [one, dependencies[one]])),
     // Only accounts that use one need it. The gateway says which, and how it is installed.
     peerDependencies: manifest.optionalDependencies,
-    peerDependenciesMeta: Object.fromEntries(
-      Object.keys(manifest.optionalDependencies ?? {}).map((peer) => [peer, { optional: true }]),
-    ),
+    peerDependenciesMeta: Object.fromEntries(peers.map((peer) => [peer, { optional: true }])),
     optionalDependencies: await copyInside(to),
-    bundleDependencies: inside,
+    bundleDependencies: Object.keys(INSIDE),
   });
 }
 
-/** YAML takes longer to read than all else that a start does. */
-async function writeProvidersAsJson(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    await writeFile(path.replace(/\.yaml$/, '.json'), providerJson(name, await readFile(path, 'utf8')));
-    await rm(path);
+/** As JSON: YAML takes longer to read than all else that a start does. */
+async function writeProviders(to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  const from = join(PACKAGES, 'gateway/src', PROVIDERS);
+  for (const name of await readdir(from)) {
+    const text = await readFile(join(from, name), 'utf8');
+    await writeFile(join(to, name.replace(/\.yaml$/, '.json')), providerJson(name, text));
   }
 }
 
@@ -85,36 +75,13 @@ async function copyInside(to: string): Promise<Readonly<Record<string, string>>>
   return platforms;
 }
 
-/** The packages of this repository that a package needs, directly or not. */
-async function innerOf({ dependencies = {} }: Manifest): Promise<readonly Manifest[]> {
+/** What the packages of this repository depend on that a package needs, directly or not. */
+async function innerDependencies({ dependencies = {} }: Manifest): Promise<Readonly<Record<string, string>>> {
   const names = Object.keys(dependencies).filter((name) => name.startsWith(OURS));
-  const found = await Promise.all(names.map((name) => readManifest(name.slice(OURS.length))));
-  return [...found, ...(await Promise.all(found.map(innerOf))).flat()];
+  const inner = await Promise.all(names.map((name) => readManifest(name.slice(OURS.length))));
+  return Object.assign(
+    {},
+    ...(await Promise.all(inner.map(innerDependencies))),
+    ...inner.map((one) => one.dependencies),
+  );
 }
-
-/** Writes the code of a package into `to/dist`, and returns its package.json for that. */
-async function stripped(name: string, to: string): Promise<Manifest> {
-  const source = join(PACKAGES, name, 'src');
-  for (const file of await readdir(source, { recursive: true, withFileTypes: true })) {
-    if (!file.isFile()) continue;
-    const from = join(file.parentPath, file.name);
-    const target = join(to, 'dist', from.slice(source.length)).replace(/\.ts$/, '.js');
-    await mkdir(dirname(target), { recursive: true });
-    if (file.name.endsWith('.ts')) await writeFile(target, javaScriptOf(await readFile(from, 'utf8')));
-    else await cp(from, target);
-  }
-  const manifest = await readManifest(name);
-  const { exports } = manifest;
-  const built = typeof exports === 'string' ? builtFrom(exports) : mapped(exports, builtFrom);
-  return { ...manifest, exports: built };
-}
-
-/** In the repository, package.json names the sources. */
-const builtFrom = (source: string): string => source.replace(/^\.\/src\/(.*)\.ts$/, './dist/$1.js');
-
-const mapped = (values: Readonly<Record<string, string>>, by: (value: string) => string) =>
-  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, by(value)]));
-
-/** Imports and the URLs of child processes name files beside them. */
-const javaScriptOf = (text: string): string =>
-  stripTypeScriptTypes(text).replaceAll(/(?<=')(\.{1,2}\/[\w./]+)\.ts(?=')/g, '$1.js');

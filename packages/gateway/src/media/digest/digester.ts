@@ -22,7 +22,7 @@ export interface FollowedFile {
 }
 
 /** The thread takes a few megabytes, and a few milliseconds to start. It ends when it was idle for this long. Milliseconds. */
-const IDLE_MS = 60_000;
+const IDLE_MS = 10_000;
 /** Bytes written between two messages to the thread. */
 const STEP_BYTES = 2 ** 20;
 

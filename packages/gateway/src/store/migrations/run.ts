@@ -44,11 +44,28 @@ export async function applyNextMigration(
   const up = migrationsFor(dialect)[name]?.up;
   if (!up) throw new Error(`there is no migration ${name}`);
   await apply(name, up);
+  await record(db, name);
+  return name;
+}
+
+/**
+ * Applies and records all migrations, to a database that has no tables yet, and resolves with their names. `db` must be in a transaction, as
+ * for `applyNextMigration`.
+ */
+export async function applyAllMigrations(db: Kysely<unknown>, dialect: Dialect): Promise<readonly string[]> {
+  const migrations = Object.entries(migrationsFor(dialect));
+  for (const [name, { up }] of migrations) {
+    await up(db);
+    await record(db, name);
+  }
+  return migrations.map(([name]) => name);
+}
+
+async function record(db: Kysely<unknown>, name: string): Promise<void> {
   await sql`create table if not exists ${sql.table(TABLE)}
     (name varchar(255) not null primary key, "timestamp" varchar(255) not null)`.execute(db);
   await sql`insert into ${sql.table(TABLE)} (name, "timestamp")
     values (${name}, ${await nextTimestamp(db)})`.execute(db);
-  return name;
 }
 
 /** Earlier versions use Kysely's migrator, which derives the order of the migrations from their times. So the times must differ. */

@@ -9,8 +9,8 @@ import { createWrites, rides, type Writes } from './operations/writes.ts';
 import { execute, type Remote, remote } from './threads/remote.ts';
 import { createThread } from './threads/thread.ts';
 
-/** How long the thread that reads may be without work. Milliseconds. */
-const IDLE_MS = 60_000;
+/** How long the thread that reads may be without work: it takes about 10 MB, and 30 ms to start again. Milliseconds. */
+const IDLE_MS = 10_000;
 
 /** Executes the operations of the store. */
 export interface Executor {

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect, sql } from 'kysely';
 import { explainedFolder } from '../folder/lock.ts';
 import { migrationsFor } from '../migrations/index.ts';
-import { applyNextMigration, pendingMigrations } from '../migrations/run.ts';
+import { applyAllMigrations, applyNextMigration, pendingMigrations } from '../migrations/run.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
 import { retryWhileLocked } from './locked.ts';
 import { applyOrComplete } from './repair.ts';
@@ -19,19 +19,24 @@ export async function migrateSqlite(dir: string): Promise<readonly string[]> {
 }
 
 /**
- * As `migrateSqlite`, for an open database that nothing else uses yet. Each migration and its record are one transaction, so that a
- * process that is killed leaves all of it or nothing. If several processes start at once, each migration is applied by one of them.
+ * As `migrateSqlite`, for an open database that nothing else uses yet. Each migration and its record, or all of those of a new database, are
+ * one transaction, so that a process that is killed leaves all of it or nothing. If several processes start at once, each migration is applied by one of them.
  */
 export async function migrateDatabase(db: Kysely<unknown>): Promise<readonly string[]> {
   const applied: string[] = [];
   // An up-to-date database is not locked.
   while ((await pendingMigrations(db, 'sqlite')).length > 0) {
-    const name = await inTransaction(db, (inside) =>
-      applyNextMigration(inside, 'sqlite', (step, up) => applyOrComplete(inside, step, up)),
-    );
-    if (name !== undefined) applied.push(name);
+    applied.push(...(await inTransaction(db, applySome)));
   }
   return applied;
+}
+
+/** The next migration; all of them if nothing is there yet: that costs one wait for the disk. */
+async function applySome(db: Kysely<unknown>): Promise<readonly string[]> {
+  const { rows } = await sql`select 1 from sqlite_schema limit 1`.execute(db);
+  if (rows.length === 0) return applyAllMigrations(db, 'sqlite');
+  const name = await applyNextMigration(db, 'sqlite', (step, up) => applyOrComplete(db, step, up));
+  return name === undefined ? [] : [name];
 }
 
 /** Names of the pending migrations. Creates nothing. */
