@@ -40,7 +40,7 @@ import { proxiesOf } from './net/proxies.ts';
 import { type SharedPort, sharedListenOptions } from './net/sharedPort.ts';
 import type { GatewayLog, Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
-import type { SharedMetrics } from './observability/metrics.ts';
+import type { MetricsProcess } from './observability/metrics.ts';
 import { cannotBeBlanked } from './observability/redaction.ts';
 import type { Account } from './providers/account.ts';
 import { InputGone } from './providers/provider.ts';
@@ -83,13 +83,11 @@ const INSPECTORS = 2;
 /** Addresses that only this machine can reach. */
 const LOOPBACK = /^(?:localhost|127\..*|::1)$/i;
 
-export interface GatewayOptions {
+export interface GatewayOptions extends MetricsProcess {
   /** The wall clock. By default that of the shared database, or of this machine if there is none. */
   readonly clock?: Clock;
   /** The destination of `log`, which `/readyz` and the metrics report on. */
   readonly logOutput?: LogOutput;
-  /** If this is one of several processes with one port. */
-  readonly sharedMetrics?: SharedMetrics;
   /** Called right before it listens: from then on clients are answered. */
   readonly beforeListening?: () => void;
   readonly sharedPort?: SharedPort;
@@ -99,12 +97,13 @@ export interface GatewayOptions {
 export async function startGateway(
   config: Config,
   log: GatewayLog,
-  { clock, logOutput, sharedMetrics, ...listening }: GatewayOptions = {},
+  { clock, logOutput, sharedMetrics, processMetrics, ...listening }: GatewayOptions = {},
 ): Promise<Gateway> {
   hideSecrets(config, log);
   const opened = new AsyncDisposableStack();
   try {
-    const parts = await openParts(config, { logger: log, clock, logOutput, sharedMetrics }, opened);
+    const surroundings = { logger: log, clock, logOutput, sharedMetrics, processMetrics };
+    const parts = await openParts(config, surroundings, opened);
     return await serve(config, parts, opened, listening);
   } catch (error) {
     await opened.disposeAsync();
@@ -123,18 +122,17 @@ function hideSecrets({ secrets }: Config, log: GatewayLog): void {
     );
 }
 
-interface Surroundings {
+interface Surroundings extends MetricsProcess {
   readonly logger: GatewayLog;
   readonly clock: Clock | undefined;
   readonly logOutput: LogOutput | undefined;
-  readonly sharedMetrics: SharedMetrics | undefined;
 }
 
 type OpenedParts = Awaited<ReturnType<typeof openParts>>;
 
 /** Opens everything behind the API, from the store to the engine. The engine is not started yet. */
 async function openParts(config: Config, surroundings: Surroundings, opened: AsyncDisposableStack) {
-  const { logger, logOutput, sharedMetrics } = surroundings;
+  const { logger, sharedMetrics } = surroundings;
   const log: Log = logger;
   const { store, cluster, problem, ...opening } = await openStore(config, log);
   const clock = surroundings.clock ?? opening.clock;
@@ -220,7 +218,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
 
   // Workers are several nodes at one address, with or without a load balancer.
   if (cluster.shared && !sharedMetrics) warnAboutAddresses(config, log);
-  const observed = { engine, limits, store, storage, cluster, space, logOutput, sharedMetrics, problem, log };
+  const observed = { ...surroundings, engine, limits, store, storage, cluster, space, problem, log };
   return {
     logger,
     clock,

@@ -7,13 +7,14 @@ import type { DiskSpace } from './media/diskSpace.ts';
 import type { MediaStorage } from './media/media.ts';
 import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
-import { createMetrics, type Metrics, type SharedMetrics } from './observability/metrics.ts';
+import { createMetrics, type Metrics, type MetricsProcess } from './observability/metrics.ts';
 import type { Store } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
+import { VERSION } from './version.ts';
 import type { WebhookSender } from './webhooks/sender.ts';
 
 /** The parts of a gateway that `/metrics` and `/readyz` report on. */
-export interface ObservedParts {
+export interface ObservedParts extends MetricsProcess {
   readonly engine: Engine;
   readonly limits: Pick<Limits, 'warning'>;
   readonly store: Store;
@@ -21,7 +22,6 @@ export interface ObservedParts {
   readonly cluster: Cluster;
   readonly space: DiskSpace;
   readonly logOutput: LogOutput | undefined;
-  readonly sharedMetrics: SharedMetrics | undefined;
   /** A public sentence that says why nothing may be submitted any more; undefined if there is no problem. */
   readonly problem: () => string | undefined;
   readonly log: Log;
@@ -32,7 +32,7 @@ const STORE_CHECK_MS = 1000;
 
 export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics {
   const { engine, store, space, logOutput, problem } = parts;
-  const metrics = createMetrics(() => engine.unfinished, engine.accounts, parts.sharedMetrics);
+  const metrics = createMetrics(() => engine.unfinished, engine.accounts, { ...parts, version: VERSION });
   feed.onChange(({ task, transition }) => transition && metrics.moved(task));
   const { watch } = metrics;
   watch(

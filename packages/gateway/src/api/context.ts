@@ -115,6 +115,8 @@ declare module 'fastify' {
     apiKey: KeyWithProject | undefined;
     /** A log line has told of the request and its answer already, unless that becomes another one than 200. */
     isLogged: boolean;
+    /** The answer comes when the caller wants it: how long it took says nothing about this gateway. */
+    isHeld: boolean;
     /** Why the answer is an error, for the log. */
     refusal: Refusal | undefined;
   }

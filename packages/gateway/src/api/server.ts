@@ -16,6 +16,7 @@ import { answerError } from './errors.ts';
 import { unknownParameters } from './filters.ts';
 import { allowOrigin, allowOrigins } from './http/cors.ts';
 import { answerOtherMethods } from './http/methods.ts';
+import { countRequests } from './http/requestCounts.ts';
 import { openAiFileRoutes } from './openaiFiles/routes.ts';
 import { openAiVideoRoutes } from './openaiVideos/routes.ts';
 import { useOpenApi } from './openapi/document.ts';
@@ -48,7 +49,7 @@ const REQUEST_MS = 600_000;
 
 /** The complete HTTP API, ready to listen. */
 export async function createServer(context: ApiContext): Promise<App> {
-  const { log, settings } = context;
+  const { log, metrics, settings } = context;
   const app = createApp(context);
   app.setValidatorCompiler(validatorCompiler);
   // Handlers build answers that fit their schemas, which the contract tests check; no second pass is needed.
@@ -69,6 +70,7 @@ export async function createServer(context: ApiContext): Promise<App> {
     return answerError(new OnetakeError('not_found', 404, message), request, reply);
   });
   answerUnrouted(app.server, log);
+  const counts = countRequests(app, metrics);
   await allowOrigins(app, settings.corsOrigins);
   const otherMethods = answerOtherMethods(app);
   const receive = useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
@@ -98,7 +100,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   homeRoute(app, context);
   await app.after();
   otherMethods();
-  answerAheadOfRouter(app.server, createQuickQuery(context));
+  answerAheadOfRouter(app.server, createQuickQuery(context, counts));
   return app;
 }
 

@@ -144,6 +144,7 @@ export function createEventStreams({
 
 /** Answers with a stream of server-sent events, or with none for HEAD: Fastify would create the stream and only not send it. */
 export function sendEvents(reply: FastifyReply, body: Readable | undefined): FastifyReply {
+  reply.request.isHeld = true;
   return reply
     .headers({
       'content-type': 'text/event-stream',

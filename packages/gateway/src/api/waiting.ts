@@ -84,8 +84,9 @@ export function watchStatus(
 
   return {
     stop,
-    until: (isOver, seconds, { raw }) =>
+    until: (isOver, seconds, { raw, request }) =>
       new Promise((resolve) => {
+        request.isHeld = true;
         const done = () => {
           clearTimeout(timer);
           stopDrain();

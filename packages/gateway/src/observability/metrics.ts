@@ -1,6 +1,7 @@
 import {
   AggregatorRegistry,
   Counter,
+  collectDefaultMetrics,
   Gauge,
   Histogram,
   type MetricObjectWithValues,
@@ -8,6 +9,7 @@ import {
   Registry,
 } from 'prom-client';
 import { isTerminal, type Task } from '../tasks/task.ts';
+import { createRequestMetrics, type RouteMetrics } from './requestMetrics.ts';
 
 /** Of a gauge that every process reports for all of them: which of these values is shown, once, as theirs. The sum would count it many times. */
 type Common = 'max' | 'min';
@@ -17,6 +19,8 @@ export interface Metrics {
   readonly accepted: Counter<'model'>;
   /** Records a transition. Must be called for every one. */
   moved(task: Task): void;
+  /** Adds a route of the API. Its series exist from then on, for each of `statuses`. */
+  route(method: string, route: string, statuses: readonly number[]): RouteMetrics;
   /** Adds a value that is read at each scrape. A `counter` never decreases. */
   watch(
     type: 'gauge' | 'counter',
@@ -52,11 +56,18 @@ interface AccountUse {
   readonly pollPriceMs: number;
 }
 
+/** What this process is to the metrics. */
+export interface MetricsProcess {
+  readonly sharedMetrics?: SharedMetrics | undefined;
+  /** Whether it does nothing else, so that its CPU time, memory and event loop are those of the gateway. */
+  readonly processMetrics?: boolean | undefined;
+}
+
 /** `unfinished` counts the tasks that this node drives. `accounts` returns how it uses the upstream accounts. */
 export function createMetrics(
   unfinished: () => number,
   accounts: () => readonly AccountUse[],
-  shared?: SharedMetrics,
+  { version, sharedMetrics: shared, processMetrics }: MetricsProcess & { readonly version: string },
 ): Metrics {
   const registry = new Registry();
   if (shared) registry.setDefaultLabels(shared.labels);
@@ -64,6 +75,14 @@ export function createMetrics(
     (await registry.getMetricsAsJSON()).map((metric) => withoutProcess(metric, shared)),
   );
   const registers = [registry];
+  if (processMetrics) collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'onetake_build_info',
+    help: 'Always 1. The version that runs, and the Node.js below it',
+    labelNames: ['version', 'node'],
+    registers,
+    aggregator: 'max',
+  }).set({ version, node: process.version }, 1);
   const accepted = new Counter({
     name: 'onetake_tasks_accepted_total',
     help: 'Tasks accepted',
@@ -114,12 +133,32 @@ export function createMetrics(
     });
   }
   watch('gauge', 'onetake_tasks_unfinished', 'Tasks that this node drives', unfinished);
+  watchAccounts(registry, accounts);
+
+  return {
+    accepted,
+    moved(task) {
+      if (!isTerminal(task.phase) || task.deletedAt !== undefined) return;
+      const { model } = task.request;
+      finished.inc({ model, reason: task.error?.reason ?? 'succeeded' });
+      if (task.phase === 'succeeded' && task.completedAt !== undefined) {
+        duration.observe({ model }, (task.completedAt - task.createdAt) / 1000);
+      }
+    },
+    route: createRequestMetrics(registry),
+    watch,
+    contentType: registry.contentType,
+    text: () => (shared ? textOfAll(shared) : registry.metrics()),
+  };
+}
+
+function watchAccounts(registry: Registry, accounts: () => readonly AccountUse[]): void {
   const perAccount = (name: string, help: string, read: (use: AccountUse) => number, common?: Common) =>
     new Gauge({
       name,
       help,
       labelNames: ['account'],
-      registers,
+      registers: [registry],
       aggregator: common ?? 'sum',
       collect() {
         // Members of fleets come and go.
@@ -159,21 +198,6 @@ export function createMetrics(
     'Expected delay that is worth a poll of a job: the higher, the rarer are polls of an upstream account',
     ({ pollPriceMs }) => pollPriceMs / 1000,
   );
-
-  return {
-    accepted,
-    moved(task) {
-      if (!isTerminal(task.phase) || task.deletedAt !== undefined) return;
-      const { model } = task.request;
-      finished.inc({ model, reason: task.error?.reason ?? 'succeeded' });
-      if (task.phase === 'succeeded' && task.completedAt !== undefined) {
-        duration.observe({ model }, (task.completedAt - task.createdAt) / 1000);
-      }
-    },
-    watch,
-    contentType: registry.contentType,
-    text: () => (shared ? textOfAll(shared) : registry.metrics()),
-  };
 }
 
 /** Takes the labels that tell the processes apart from what each reports for all of them. */

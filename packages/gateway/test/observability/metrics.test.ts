@@ -25,6 +25,7 @@ describe('metrics', () => {
           pollPriceMs: 0.5,
         },
       ],
+      { version: '1.2.3' },
     );
     const text = await metrics.text();
     for (const line of [

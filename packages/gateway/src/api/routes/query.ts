@@ -11,12 +11,15 @@ import { ErrorAnswer, TASK_ERRORS, TaskAnswer } from '../schemas.ts';
 import type { Snapshot } from '../views/snapshots.ts';
 import { type Wait, WaitQuery, waitOf, watchStatus } from '../waiting.ts';
 
+/** As the router knows it. */
+export const QUERY_PATH = '/v1/video/generations/:task_id';
+
 /** `GET /v1/video/generations/{task_id}`: the hot path. It never waits for a write. */
 export function queryRoute(app: App, context: ApiContext): void {
   const { snapshots } = context;
 
   app.get(
-    '/v1/video/generations/:task_id',
+    QUERY_PATH,
     {
       schema: {
         operationId: 'getVideoTask',

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } fro
 import { createRequestLog, levelOf, logCompleted, requestIdOf } from '../../observability/requestLog.ts';
 import type { ApiContext } from '../context.ts';
 import { checkConditions } from '../http/conditions.ts';
-import { addFields } from './query.ts';
+import type { RequestCounts } from '../http/requestCounts.ts';
+import { addFields, QUERY_PATH } from './query.ts';
 
 /** Answers a request, or returns false and leaves it untouched. */
 type QuickAnswer = (request: IncomingMessage, response: ServerResponse) => boolean;
@@ -14,8 +15,9 @@ const LENGTH = `${PREFIX}video_0123456789abcdef0123456789abcdef`.length;
  * Answers the queries that clients send all the time, ahead of the router: plain ones, with a key that is cached, of a task whose answer
  * is cached. Everything else, errors included, is for the router, which would answer these with the same bytes.
  */
-export function createQuickQuery(context: ApiContext): QuickAnswer {
+export function createQuickQuery(context: ApiContext, counts: RequestCounts): QuickAnswer {
   const { draining, keyring, logger, settings, snapshots } = context;
+  const counted = counts.of('GET', QUERY_PATH);
   const answersPages = settings.corsOrigins.length > 0;
 
   return (request, response) => {
@@ -48,6 +50,7 @@ export function createQuickQuery(context: ApiContext): QuickAnswer {
     response.writeHead(status, fields);
     if (verdict === 'proceed') response.end(snapshot.body, 'latin1');
     else response.end();
+    counted.answered(status, performance.now() - began);
     return true;
   };
 }

@@ -62,6 +62,7 @@ async function serveUntilSignal(
   let signalled = Promise.resolve();
   const gateway = await startGateway(config, log, {
     logOutput: output,
+    processMetrics: true,
     // A signal that comes before ends the start at once. One of a client that has been answered already ends it gracefully.
     beforeListening: () => {
       signalled = firstSignal();

@@ -14,8 +14,8 @@ vi.mock('../../../src/api/routes/quickQuery.ts', async (original) => {
     await original<typeof import('../../../src/api/routes/quickQuery.ts')>();
   return {
     ...rest,
-    createQuickQuery(context: Parameters<typeof createQuickQuery>[0]) {
-      const answer = createQuickQuery(context);
+    createQuickQuery(...parts: Parameters<typeof createQuickQuery>) {
+      const answer = createQuickQuery(...parts);
       return (request: IncomingMessage, response: ServerResponse) => {
         const isTaken = path.isOpen && answer(request, response);
         if (isTaken) path.taken += 1;
