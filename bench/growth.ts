@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
+import { removeMonth } from './growth/month.ts';
+import { FILLED, type Insert, type RowsOptions, rowsLike } from './growth/rows.ts';
 import { type Figure, report } from './shared/figures.ts';
 import { isKind, type Kind, type Opened, timeQuery, withStores } from './shared/stores.ts';
 
@@ -7,14 +9,18 @@ import { isKind, type Kind, type Opened, timeQuery, withStores } from './shared/
  * What grows with the number of finished tasks that are stored, and what does not, in both stores: a query that no cache answers, lists, the
  * adoption of a dead node's tasks, the start, the sweeps, and the disk. Milliseconds.
  *
- *   npm run bench:growth -- [--rows 10000,100000] [--only PostgreSQL]
+ *   npm run bench:growth -- [--rows 10000,100000] [--only PostgreSQL] [--month]
  *
- * Rows are made with SQL, as a task leaves them behind: an attempt, three ledger rows for two tasks, two pairs of metadata; of the newest
- * hundredth also media and events, which are removed earlier than tasks.
+ * Rows are made with SQL like those that the store writes for a task (growth/rows.ts); those of media and events, which are removed earlier
+ * than tasks, for the newest hundredth only. With `--month`, the tasks of a month are removed at the end.
  */
 const options = optionsOf(
-  { rows: { type: 'string', default: '10000,100000' }, only: { type: 'string' } },
-  'npm run bench:growth -- [--rows 10000,100000] [--only SQLite]',
+  {
+    rows: { type: 'string', default: '10000,100000' },
+    only: { type: 'string' },
+    month: { type: 'boolean', default: false },
+  },
+  'npm run bench:growth -- [--rows 10000,100000] [--only SQLite] [--month]',
 );
 const SIZES = options.rows.split(',').map(Number);
 if (!SIZES.every((size, n) => Number.isInteger(size) && size >= 10_000 && size > (SIZES[n - 1] ?? 0))) {
@@ -41,91 +47,56 @@ const CHUNK = 250_000;
 const QUERIES = 200;
 const SWEPT = 20;
 
-/** The SQL of both databases for tasks with the numbers `n`. */
-function rowsIn(name: Kind) {
-  const hex = (expression: string, digits: number) =>
-    name === 'SQLite'
-      ? `printf('%0${digits}x', ${expression})`
-      : `lpad(to_hex(${expression}), ${digits}, '0')`;
-  const at = `(${BEGAN} + cast(n as bigint) * ${STEP})`;
-  const id = `'video_' || ${hex(at, 12)} || ${hex('n', 20)}`;
-  const finished = `n >= ${RARE + IN_HAND} or n < ${RARE}`;
-  const failed = `n < ${RARE} or n % 20 = 0`;
-  const phase = `case when not (${finished}) then 'running' when ${failed} then 'failed' else 'succeeded' end`;
-  const media = `'${'0'.repeat(20)}' || ${hex('n', 12)}`;
-  const request = `'{"model":"model-' || (n % 10) || '","prompt":"${'a paper boat on a rainy street, seen from above '.repeat(3)}","duration":4,"resolution":"720p","aspectRatio":"16:9","width":1280,"height":720,"metadata":{"user":"' || (n / 100) || '","plan":"pro"}}'`;
-  const result = `'{"videoId":"' || ${media} || '","posterId":"' || ${media} || 'p","bytes":2000000,"sha256":"${'0'.repeat(64)}","duration":4,"width":1280,"height":720,"videoCodec":"h264","audioCodec":"aac","contentCredentials":"absent","expiresAt":' || ${at} || ',"costMicros":400000}'`;
-  const error = `'{"code":502,"reason":"upstream_failed","message":"The provider could not make this video."}'`;
-  return {
-    id,
-    at,
-    inserts: [
-      [
-        `insert into tasks (id, project_id, key_id, model, request, phase, version, owner, attempt, created_at, started_at, completed_at, deadline_at, price, result, error)`,
-        `select ${id}, 'large', 'key-' || (n % 5), case when n < ${RARE} then 'rare' else 'model-' || (n % 10) end, ${request}, ${phase}, 6, 'dead', 1,
-          ${at}, ${at} + 5000, case when ${finished} then ${at} + 60000 end, ${at} + 21600000,
-          '{"currency":"USD","microsPerSecond":100000,"holdMicros":400000}',
-          case when ${finished} and not (${failed}) then ${result} end, case when ${finished} and (${failed}) then ${error} end from numbers`,
-      ],
-      [
-        `insert into attempts (task_id, number, account_id, idempotency_key, upstream_model, intended_at, upstream_id, submitted_at, ended_at, outcome, upstream_result)`,
-        `select ${id}, 1, 'account-' || (n % 3), 'i' || n, 'model-' || (n % 10), ${at}, 'job-' || n, ${at} + 500,
-          case when ${finished} then ${at} + 55000 end, case when ${finished} then case when ${failed} then 'failed' else 'succeeded' end end,
-          case when ${finished} and not (${failed}) then '{"ref":"https://example.com/videos/' || n || '.mp4"}' end from numbers`,
-      ],
-      [
-        'insert into ledger (task_id, kind, project_id, key_id, amount_micros, currency, created_at)',
-        `select ${id}, 'hold', 'large', 'key-' || (n % 5), 400000, 'USD', ${at} from numbers`,
-      ],
-      [
-        'insert into ledger (task_id, kind, project_id, key_id, amount_micros, currency, created_at)',
-        `select ${id}, case when ${failed} then 'release' else 'capture' end, 'large', 'key-' || (n % 5), 400000, 'USD', ${at} + 60000 from numbers where ${finished}`,
-      ],
-    ] as const,
-    /** Of the newest tasks. */
-    recent: [
-      [
-        'insert into media (id, project_id, task_id, kind, storage_key, content_type, state, bytes, created_at, expires_at)',
-        `select ${media}, 'large', ${id}, 'video', 'video/' || n || '.mp4', 'video/mp4', 'present', 2000000, ${at}, ${NOW + 7 * DAY} from numbers`,
-      ],
-      [
-        'insert into events (id, project_id, key_id, task_id, type, model, at, task)',
-        `select 'evt' || n, 'large', 'key-1', ${id}, 'video.succeeded', 'model-1', ${NOW}, '{}' from numbers`,
-      ],
-    ] as const,
-  };
-}
+const ROWS: RowsOptions = {
+  began: BEGAN,
+  step: STEP,
+  // Removed a week later.
+  recentAt: String(NOW - 3_600_000),
+  running: `n >= ${RARE} and n < ${RARE + IN_HAND}`,
+  failed: `n < ${RARE} or n % 20 = 0`,
+  rare: `n < ${RARE}`,
+};
 
 /** Reports after each size: the largest takes long. */
 async function measure(name: Kind, opened: Opened): Promise<void> {
-  const { run, numbers } = opened;
-  const sql = rowsIn(name);
+  const rows = await rowsLike(name, opened.store, opened, ROWS);
 
-  async function fill(inserts: readonly (readonly [string, string])[], from: number, to: number) {
-    for (let first = from; first < to; first += CHUNK) {
-      const relation = numbers(Math.min(CHUNK, to - first), first);
-      for (const [head, values] of inserts)
-        await run(name === 'SQLite' ? `${head} ${relation} ${values}` : `${relation} ${head} ${values}`);
-    }
+  function chunks(inserts: readonly Insert[], from: number, to: number): readonly string[] {
+    const firsts = Array.from({ length: Math.ceil((to - from) / CHUNK) }, (_, chunk) => from + chunk * CHUNK);
+    // Table by table: each stays in the cache while it is filled.
+    return inserts.flatMap(({ head, select }) =>
+      firsts.map((first) => {
+        const relation = opened.numbers(Math.min(CHUNK, to - first), first);
+        return name === 'SQLite' ? `${head} ${relation} ${select}` : `${relation} ${head} ${select}`;
+      }),
+    );
   }
 
   let stored = 0;
   for (const size of SIZES) {
-    await fill(sql.inserts, stored, size);
-    await fill(sql.recent, Math.max(stored, Math.floor(size * 0.99)), size);
+    const began = performance.now();
+    const recent = chunks(rows.recent, Math.max(stored, Math.floor(size * 0.99)), size);
+    await opened.fill(FILLED, [...chunks(rows.all, stored, size), ...recent]);
+    const seconds = ((performance.now() - began) / 1000).toFixed(0);
+    console.log(`${name}: ${(size - stored).toLocaleString('en-US')} tasks made in ${seconds} s`);
     stored = size;
-    // A server does so by itself. Nothing does in a data folder.
-    if (name === 'PostgreSQL') await run('vacuum analyze');
-    report(await measureAt(name, opened, size));
+    report(await measureAt(name, opened, rows.idOf, size));
   }
+  if (!options.month) return;
+  const count = Math.min(Math.floor((30 * DAY) / STEP), stored / 4);
+  const kept = Array.from({ length: 200 }, (_, n) => rows.idOf(stored - 1 - n * Math.floor(stored / 500)));
+  report(await removeMonth(name, opened, { after: rows.idOf(RARE + IN_HAND - 1), count, kept, now: NOW }));
 }
 
-async function measureAt(name: Kind, opened: Opened, size: number): Promise<Figure[]> {
+async function measureAt(
+  name: Kind,
+  opened: Opened,
+  idOf: (n: number) => string,
+  size: number,
+): Promise<Figure[]> {
   const figures: Figure[] = [];
   const add = (what: string, unit: string, rounds: readonly number[]) =>
     figures.push({ name: `${what}, ${size.toLocaleString('en-US')} rows, ${name}`, unit, rounds });
-  const idOf = (n: number) =>
-    `video_${(BEGAN + n * STEP).toString(16).padStart(12, '0')}${n.toString(16).padStart(20, '0')}`;
   async function timed(times: number, work: (time: number) => Promise<unknown>): Promise<number[]> {
     const took: number[] = [];
     for (let time = 0; time < times; time++) {

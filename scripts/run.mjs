@@ -86,7 +86,7 @@ const USAGES = {
   'bench:bytes':
     '[--rounds 5] [--at-once 20] [--against checkout]     sending and collecting videos: CPU and memory',
   'bench:growth':
-    '[--rows 10000,100000] [--only SQLite]     what grows with the number of finished tasks, and what does not',
+    '[--rows 10000,100000] [--only SQLite] [--month]     what grows with the number of finished tasks, and what does not',
   'bench:workers':
     '[--workers 1,2] [--submits 1000] [--rounds 3]     queries and submits of several processes on one port',
   'bench:notify': '[--rounds 3] [--seconds 1]     what it costs PostgreSQL that commits notify',

@@ -1,26 +1,48 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import type { Store } from '@onetake/gateway';
 import { Client } from 'pg';
 import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts';
 import type { Figure } from './figures.ts';
 
-const execute = promisify(execFile);
-/** Runs SQL so many times, and prints the milliseconds of each. What is lost with the machine is made again. */
+type Row = Readonly<Record<string, unknown>>;
+
+/** Statements of one connection, and what they are to do. */
+interface Work {
+  readonly path: string;
+  /** Runs each this many times. The answer has the milliseconds of each time. */
+  readonly times: number;
+  readonly statements: readonly string[];
+  /** Queries: the answer has their rows instead. */
+  readonly queries?: readonly string[];
+  /** The tables that are filled: their indexes and triggers are gone meanwhile, and so is all that protects the file. */
+  readonly fills?: readonly string[];
+}
+
+/** Does work that it reads from its standard input. In a process of its own: a second SQLite in this one would release the store's locks. */
 const RUN_SQL = `
-  const db = new (require('node:sqlite').DatabaseSync)(process.argv[1], { timeout: 60000 });
-  db.exec('pragma synchronous = off; pragma cache_size = -1000000; pragma temp_store = memory');
+  const { path, times, statements, queries, fills } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
+  const db = new (require('node:sqlite').DatabaseSync)(path, { timeout: 60000, enableForeignKeyConstraints: !fills });
+  db.exec('pragma synchronous = off; pragma cache_size = -2000000; pragma temp_store = memory');
   const took = [];
-  for (let time = 0; time < Number(process.argv[3]); time++) {
+  const later = !fills ? [] : db.prepare(
+    "select type, name, sql from sqlite_master where sql is not null and type in ('index', 'trigger') and tbl_name in (select value from json_each(?))"
+  ).all(JSON.stringify(fills));
+  if (fills) db.exec('pragma journal_mode = memory; pragma locking_mode = exclusive');
+  for (const { type, name } of later) db.exec('drop ' + type + ' ' + name);
+  for (const sql of statements) for (let time = 0; time < times; time++) {
     const began = performance.now();
-    db.exec(process.argv[2]);
+    db.exec(sql);
     took.push(performance.now() - began);
   }
-  console.log(JSON.stringify(took))`;
+  for (const { sql } of later) db.exec(sql);
+  if (fills) db.exec('pragma locking_mode = normal; pragma journal_mode = wal');
+  console.log(JSON.stringify(queries ? queries.map((sql) => db.prepare(sql).all()) : took))`;
 
 /** A store of a checkout with a database of its own. */
 export interface Opened {
@@ -29,6 +51,13 @@ export interface Opened {
   readonly reopen: () => Promise<Store>;
   /** Runs SQL beside it, once by default. Resolves with the milliseconds of each time. */
   readonly run: (sql: string, times?: number) => Promise<readonly number[]>;
+  /** The rows of each query, beside the store. */
+  readonly read: (queries: readonly string[]) => Promise<readonly (readonly Row[])[]>;
+  /**
+   * Runs statements that fill tables, quickly: without a store, without triggers, and with the indexes made afterwards. What is lost with the
+   * machine is made again. Reopen the store then.
+   */
+  readonly fill: (tables: readonly string[], statements: readonly string[]) => Promise<void>;
   /** A relation with the numbers from `first`, which is 0 by default, named `numbers`, for the head of a statement. */
   readonly numbers: (count: number, first?: number) => string;
   /** The size of its database on the disk. */
@@ -65,13 +94,24 @@ async function openSqlite(checkout: string, opened: AsyncDisposableStack): Promi
     ...stores,
     numbers: (count, first = 0) =>
       `with recursive numbers (n) as (select ${first} union all select n + 1 from numbers where n + 1 < ${first + count})`,
-    async run(sql, times = 1) {
-      // In a process of its own: a second SQLite in this one would release the locks of the store's.
-      const { stdout } = await execute(process.execPath, ['-e', RUN_SQL, path, sql, String(times)]);
-      return JSON.parse(stdout) as number[];
+    run: async (sql, times = 1) => (await runInProcess({ path, times, statements: [sql] })) as number[],
+    read: async (queries) => (await runInProcess({ path, times: 1, statements: [], queries })) as Row[][],
+    async fill(fills, statements) {
+      await stores.close();
+      await runInProcess({ path, times: 1, statements, fills });
     },
     bytes: async () => (await stat(path)).size,
   };
+}
+
+async function runInProcess(work: Work): Promise<unknown> {
+  const child = spawn(process.execPath, ['-e', RUN_SQL], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  child.stdin.end(JSON.stringify(work));
+  const said = await text(child.stdout);
+  const [code] = await ended;
+  if (code !== 0) throw new Error(`SQLite ended with ${code}`);
+  return JSON.parse(said);
 }
 
 async function openPostgres(checkout: string, opened: AsyncDisposableStack): Promise<Opened> {
@@ -90,6 +130,19 @@ async function openPostgres(checkout: string, opened: AsyncDisposableStack): Pro
     ...stores,
     numbers: (count, first = 0) =>
       `with numbers (n) as (select generate_series(${first}, ${first + count - 1}))`,
+    async read(queries) {
+      const all: Row[][] = [];
+      // The driver would give 64-bit integers as text.
+      for (const sql of queries) {
+        const { rows } = await client.query(`select row_to_json(r) as row from (${sql}) r`);
+        all.push(rows.map(({ row }) => row));
+      }
+      return all;
+    },
+    async fill(tables, statements) {
+      await stores.close();
+      await fillPostgres(client, tables, statements);
+    },
     async run(sql, times = 1) {
       const took: number[] = [];
       for (let time = 0; time < times; time++) {
@@ -106,17 +159,52 @@ async function openPostgres(checkout: string, opened: AsyncDisposableStack): Pro
   };
 }
 
+/** Settings that the server takes while it runs. */
+const UNSAFE = { fsync: 'off', full_page_writes: 'off', autovacuum: 'off', max_wal_size: "'4GB'" };
+
+async function fillPostgres(client: Client, tables: readonly string[], statements: readonly string[]) {
+  const run = (sql: string) => client.query(sql);
+  for (const [name, value] of Object.entries(UNSAFE)) await run(`alter system set ${name} = ${value}`);
+  await run('select pg_reload_conf()');
+  // Neither triggers nor foreign keys.
+  await run("set session_replication_role = replica; set maintenance_work_mem = '1GB'");
+  const { rows: indexes } = await client.query<{ drop: string; make: string }>(MAKES_INDEXES, [tables]);
+  for (const { drop } of indexes) await run(drop);
+  for (const sql of statements) await run(sql);
+  for (const { make } of indexes) await run(make);
+  await run('reset session_replication_role');
+  for (const name of Object.keys(UNSAFE)) await run(`alter system reset ${name}`);
+  await run('select pg_reload_conf()');
+  // A server does the first by itself.
+  await run('vacuum analyze');
+  await run('checkpoint');
+}
+
+/** Drops and makes the indexes of tables. Foreign keys need that of "tasks". */
+const MAKES_INDEXES = `
+  select 'alter table ' || conrelid::regclass || ' drop constraint ' || quote_ident(conname) as drop,
+    'alter table ' || conrelid::regclass || ' add constraint ' || quote_ident(conname) || ' ' || pg_get_constraintdef(oid) as make
+  from pg_constraint where contype in ('p', 'u') and conrelid = any($1::text[]::regclass[]) and conrelid <> 'tasks'::regclass
+  union all
+  select 'drop index ' || indexrelid::regclass, pg_get_indexdef(indexrelid)
+  from pg_index where indrelid = any($1::text[]::regclass[]) and not exists (select 1 from pg_constraint where conindid = indexrelid)`;
+
 async function reopened(
   opened: AsyncDisposableStack,
   open: () => Promise<Store>,
-): Promise<Pick<Opened, 'store' | 'reopen'>> {
+): Promise<Pick<Opened, 'store' | 'reopen'> & { readonly close: () => Promise<void> }> {
   const store = await open();
-  let now = store;
-  opened.defer(() => now.close());
+  let now: Store | undefined = store;
+  const close = async () => {
+    await now?.close();
+    now = undefined;
+  };
+  opened.defer(close);
   return {
     store,
+    close,
     async reopen() {
-      await now.close();
+      await close();
       now = await open();
       return now;
     },
