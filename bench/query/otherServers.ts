@@ -43,9 +43,9 @@ const BUN = `
 `;
 
 /** An installation that takes longer is given up. */
-const INSTALL_MS = 300_000;
+const INSTALL_MS = 900_000;
 /** A server that does not answer by then is given up. */
-const START_MS = 60_000;
+const START_MS = 180_000;
 
 const LITELLM_KEY = 'sk-bench-litellm-0123456789';
 

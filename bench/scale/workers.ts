@@ -143,6 +143,8 @@ interface Costs {
   /** Microseconds of CPU time a request. */
   readonly gateway: number;
   readonly database: number;
+  /** Of this process, which sends the load. */
+  readonly client: number;
 }
 
 async function measure(
@@ -152,11 +154,14 @@ async function measure(
   await using database = await watchServer(databaseUrl);
   const pids = await processesOf(server);
   const cpu = async () => (await Promise.all(pids.map(cpuTimeOf))).reduce((sum, { all }) => sum + all, 0);
+  const own = process.cpuUsage();
   const before = { gateway: await cpu(), database: await database.cpu(), at: performance.now() };
   const requests = await load(server.url);
   const seconds = (performance.now() - before.at) / 1000;
+  const { user, system } = process.cpuUsage(own);
   return {
     perSecond: requests / seconds,
+    client: (user + system) / requests,
     gateway: ((await cpu()) - before.gateway) / requests,
     database: ((await database.cpu()) - before.database) / requests,
   };
@@ -165,12 +170,14 @@ async function measure(
 function addCosts(
   add: (name: string, unit: string, value: number) => void,
   name: string,
-  { perSecond, gateway, database }: Costs,
+  { perSecond, gateway, database, client }: Costs,
 ): void {
   add(`${name}, on this machine`, '/s', perSecond);
   add(`${name}, CPU of the gateway`, 'µs', gateway);
   add(`${name}, CPU of PostgreSQL`, 'µs', database);
+  add(`${name}, CPU of the client`, 'µs', client);
   add(`${name}, in a second of the gateway's CPU`, '', 1e6 / gateway);
+  add(`${name}, cores that all of them took`, 'cores', ((gateway + database + client) * perSecond) / 1e6);
 }
 
 /** Runs on each of the connections until it returns false. Resolves with the number of requests. */
