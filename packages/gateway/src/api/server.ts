@@ -36,6 +36,7 @@ import { taskEventsRoute } from './routes/taskEvents.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { webhookDeliveryRoutes } from './routes/webhookDeliveries.ts';
 import { webhookEndpointRoutes } from './routes/webhookEndpoints.ts';
+import { isOfTheApi, missingScope, requireDeclaredScopes } from './scopes.ts';
 import { createSubmission } from './submission.ts';
 import { answerUnrouted, createParserErrorHandler } from './wireErrors.ts';
 
@@ -72,6 +73,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   answerUnrouted(app.server, log);
   const counts = countRequests(app, metrics);
   await allowOrigins(app, settings.corsOrigins);
+  requireDeclaredScopes(app);
   const otherMethods = answerOtherMethods(app);
   const receive = useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
   app.decorateRequest('apiKey', undefined);
@@ -150,10 +152,10 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
     // The router decodes `/%761/` to `/v1/`, so its route counts as well. The raw path is checked first because it is cheaper.
     if (!isOfTheApi(request.url) && !isOfTheApi(request.routeOptions.url ?? '')) return done();
     request.apiKey = keyring.known(request.headers.authorization, request.socket);
-    if (request.apiKey) return done();
+    if (request.apiKey) return done(missingScope(request.apiKey, request));
     keyring.authenticate(request.headers.authorization).then((key) => {
       request.apiKey = key;
-      done();
+      done(missingScope(key, request));
     }, done);
   });
   app.addHook('onRequest', (request, _reply, done) => {
@@ -188,6 +190,3 @@ function encoded(reply: FastifyReply): OnetakeError {
   const message = 'Only uncompressed bodies are accepted; send it without Content-Encoding.';
   return new OnetakeError('unsupported_media_type', 415, message);
 }
-
-/** What needs a key, which is checked before the body is read. */
-const isOfTheApi = (path: string): boolean => path.startsWith('/v1/') || /^\/mcp(?:[/?]|$)/.test(path);

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { requireScope } from '../auth/keyring.ts';
 import { checkMeasuredReferences } from '../catalogue/measuredReferences.ts';
 import { checkRequest } from '../catalogue/validate/request.ts';
 import { answered, logOf } from '../observability/requestLog.ts';
@@ -116,7 +115,6 @@ export function createSubmission(context: ApiContext): Submission {
 
   return async (request, reply, asked) => {
     const key = keyOf(request);
-    requireScope(key, 'generate');
     const idempotency = readIdempotency(request, asked.given);
     // First of all, because everything else may have changed since the first attempt: the catalogue, the image behind a URL, a
     // gateway that is stopping now.

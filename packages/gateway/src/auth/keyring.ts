@@ -16,7 +16,7 @@ export interface Keyring {
    * was found then, is not hashed again.
    */
   known(authorization: string | undefined, connection: object): KeyWithProject | undefined;
-  /** Whether a key that was authenticated before is still valid. */
+  /** Whether a key that was authenticated before is still valid, and may do all that it could. */
   isValid(key: KeyRow): Promise<boolean>;
   /** Clears the cache. */
   forget(): void;
@@ -76,9 +76,9 @@ export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boo
       if (!isValid(row)) throw unauthorized('This API key has expired; use another one.');
       return row;
     },
-    async isValid({ hash }) {
+    async isValid({ hash, scopes }) {
       const row = (hasLease() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
-      return row !== undefined && isValid(row);
+      return row !== undefined && isValid(row) && scopes.every((scope) => hasScope(row, scope));
     },
     forget() {
       forgotten += 1;
@@ -95,15 +95,8 @@ export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boo
 const bearerOf = (authorization: string | undefined): string | undefined =>
   authorization === undefined ? undefined : /^Bearer +(\S+)$/i.exec(authorization)?.[1];
 
-/** Throws a 403 unless the key has the scope. */
-export function requireScope(key: KeyRow, scope: Scope): void {
-  if (!key.scopes.includes(scope)) {
-    throw new OnetakeError(
-      'forbidden',
-      403,
-      `This API key lacks the scope "${scope}"; use a key that has it.`,
-    );
-  }
-}
+/** Whether a key may do something: who may generate may also read. */
+export const hasScope = ({ scopes }: KeyRow, scope: Scope): boolean =>
+  scopes.includes(scope) || (scope === 'read' && scopes.includes('generate'));
 
 const unauthorized = (message: string): OnetakeError => new OnetakeError('unauthorized', 401, message);

@@ -150,7 +150,7 @@ describe('a store of before projects could be changed', () => {
   const OLD_ROWS = `
     insert into projects (id, name, created_at) values ('studio', 'studio', 5);
     insert into keys (id, project_id, name, prefix, hash, scopes, created_at, expires_at)
-    values ('key_1', 'studio', 'an app', 'sk-1', 'a hash', '["generate","admin"]', 6, 900);
+    values ('key_1', 'studio', 'an app', 'sk-1', 'a hash', '["admin"]', 6, 900);
     insert into audit (at, actor, action, subject) values (6, 'cli', 'key.created', 'key_1'), (7, 'cli', 'key.revoked', 'key_0');`;
   const KEY = {
     id: 'key_1',
@@ -158,7 +158,8 @@ describe('a store of before projects could be changed', () => {
     name: 'an app',
     prefix: 'sk-1',
     hash: 'a hash',
-    scopes: ['generate', 'admin'],
+    // What it could do before there was a scope for it.
+    scopes: ['read', 'admin'],
     createdAt: 6,
     expiresAt: 900,
   };

@@ -24,13 +24,14 @@ export function answerOtherMethods(app: App): () => void {
     for (const [url, methods] of [...methodsOf]) {
       const allow = [...methods, 'OPTIONS'].sort().join(', ');
       if (!methods.has('OPTIONS')) {
-        app.options(url, { schema: { hide: true } }, async (_request, reply) =>
+        app.options(url, { config: { scope: 'any' }, schema: { hide: true } }, async (_request, reply) =>
           reply.code(204).header('allow', allow).send(),
         );
       }
       app.route({
         method: ROUTED.filter((method) => method !== 'OPTIONS' && !methods.has(method)),
         url,
+        config: { scope: 'any' },
         schema: { hide: true },
         // Before the body is read, because nothing in it could make the method valid.
         onRequest: (request, reply, done) => done(notAllowed(request, reply, allow)),

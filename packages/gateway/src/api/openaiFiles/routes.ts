@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { requireScope } from '../../auth/keyring.ts';
 import { extensionOf } from '../../media/key.ts';
 import { logOf } from '../../observability/requestLog.ts';
 import type { MediaRow } from '../../store/store.ts';
@@ -49,6 +48,7 @@ function uploadRoute(app: App, context: ApiContext): void {
   app.post(
     '/v1/files',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'createFile',
         summary: 'Upload a file',
@@ -80,6 +80,7 @@ function listRoute(app: App, { store, clock }: ApiContext): void {
   app.get(
     '/v1/files',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'listFiles',
         summary: 'List files',
@@ -122,6 +123,7 @@ function fileRoutes(app: App, context: ApiContext): void {
   app.get(
     '/v1/files/:file_id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'retrieveFile',
         summary: 'Retrieve a file',
@@ -139,6 +141,7 @@ function fileRoutes(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/files/:file_id/content',
+    config: { scope: 'read' },
     schema: {
       operationId: 'downloadFile',
       summary: 'Download the bytes of a file',
@@ -165,6 +168,7 @@ function fileRoutes(app: App, context: ApiContext): void {
   app.delete(
     '/v1/files/:file_id',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'deleteFile',
         summary: 'Delete a file',
@@ -176,7 +180,6 @@ function fileRoutes(app: App, context: ApiContext): void {
     },
     async (request) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       const row = await find(context, request);
       await uploads.remove(row);
       const id = fileIdOf(row.id);

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { requireScope } from '../../auth/keyring.ts';
 import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
 import { isTaskId } from '../../tasks/ids.ts';
 import { isTerminal, type Task } from '../../tasks/task.ts';
@@ -56,6 +55,7 @@ function submitRoute(app: App, context: ApiContext, submit: Submission, call: Ca
   app.post(
     url,
     {
+      config: { scope: 'generate' },
       schema: {
         operationId,
         summary,
@@ -96,6 +96,7 @@ function readRoutes(app: App, context: ApiContext): void {
   app.get(
     '/v1/videos',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'listVideos',
         summary: 'List videos',
@@ -133,6 +134,7 @@ function readRoutes(app: App, context: ApiContext): void {
   app.get(
     '/v1/videos/:video_id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'retrieveVideo',
         summary: 'Retrieve a video',
@@ -148,6 +150,7 @@ function readRoutes(app: App, context: ApiContext): void {
   app.delete(
     '/v1/videos/:video_id',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'deleteVideo',
         summary: 'Delete a finished video',
@@ -162,7 +165,6 @@ function readRoutes(app: App, context: ApiContext): void {
       },
     },
     async (request) => {
-      requireScope(keyOf(request), 'generate');
       const task = await find(context, request)(request.params.video_id);
       await engine.remove(task);
       return { id: task.id, object: 'video.deleted' as const, deleted: true as const };
@@ -174,6 +176,7 @@ function contentRoute(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/videos/:video_id/content',
+    config: { scope: 'read' },
     schema: {
       operationId: 'downloadVideoContent',
       summary: 'Download a video, or its poster frame',
@@ -201,12 +204,12 @@ function contentRoute(app: App, context: ApiContext): void {
 /** No model here keeps characters, so none can be made, and there is none. */
 function characterRoutes(app: App, { settings }: ApiContext): void {
   const hidden = { schema: { hide: true, querystring: NO_PARAMETERS }, bodyLimit: settings.bodyLimit };
-  app.post('/v1/videos/characters', hidden, async () => {
+  app.post('/v1/videos/characters', { ...hidden, config: { scope: 'generate' } }, async () => {
     throw unsupported(
       'No model here keeps characters; give images or videos of one as references to POST /v1/video/generations.',
     );
   });
-  app.get('/v1/videos/characters/:character_id', hidden, async () => {
+  app.get('/v1/videos/characters/:character_id', { ...hidden, config: { scope: 'read' } }, async () => {
     throw new OnetakeError('not_found', 404, 'No model here keeps characters, so there are none.');
   });
 }

@@ -4,6 +4,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import type { ApiContext, App } from '../context.ts';
 import { NO_PARAMETERS } from '../filters.ts';
 import { preparedJson } from '../http/preparedJson.ts';
+import type { RouteScope } from '../scopes.ts';
 import { describeAnswers, type Paths } from './responses.ts';
 
 const DESCRIPTION = `Every AI-video model behind one asynchronous task API: **submit**, **query**, **download**.
@@ -47,15 +48,24 @@ export async function useOpenApi(app: App, { settings, clock }: ApiContext): Pro
       },
       security: [{ key: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform(route) {
+      const { schema, url } = jsonSchemaTransform(route);
+      return { schema: { ...schema, security: securityOf(route.route.config?.scope) }, url };
+    },
     transformObject: describe,
   });
   const sendDocument = preparedJson(() => app.swagger(), { clock, freshMs: Number.POSITIVE_INFINITY });
-  app.get('/openapi.json', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (request, reply) =>
-    sendDocument(request, reply),
+  app.get(
+    '/openapi.json',
+    { config: { scope: 'public' }, schema: { hide: true, querystring: NO_PARAMETERS } },
+    async (request, reply) => sendDocument(request, reply),
   );
   serveReference(app);
 }
+
+/** What a route needs in the words of OpenAPI: the scopes are the roles of the key. */
+const securityOf = (scope: RouteScope | undefined): { key: string[] }[] =>
+  scope === 'public' ? [] : [{ key: scope === undefined || scope === 'any' ? [] : [scope] }];
 
 interface ReferenceFile {
   readonly status: number;
@@ -76,19 +86,23 @@ function serveReference(app: App): void {
   // The router sends both to one route, and the first is moved to the second.
   for (const urls of [['/docs', '/docs/'], ['/docs/js/scalar.js']]) {
     const known = new Map<string, Promise<ReferenceFile>>();
-    app.get(urls.at(-1) ?? '', { schema: { hide: true } }, async (request, reply) => {
-      const path = request.url.split('?', 1)[0];
-      const url = urls.find((one) => one === path) ?? urls.at(-1) ?? '';
-      const making = known.get(url) ?? make(url);
-      known.set(url, making);
-      const { status, type, location, body } = await making.catch((error: unknown) => {
-        known.delete(url);
-        opened = undefined;
-        throw error;
-      });
-      if (location !== undefined) reply.header('location', location);
-      return reply.code(status).type(type).send(body);
-    });
+    app.get(
+      urls.at(-1) ?? '',
+      { config: { scope: 'public' }, schema: { hide: true } },
+      async (request, reply) => {
+        const path = request.url.split('?', 1)[0];
+        const url = urls.find((one) => one === path) ?? urls.at(-1) ?? '';
+        const making = known.get(url) ?? make(url);
+        known.set(url, making);
+        const { status, type, location, body } = await making.catch((error: unknown) => {
+          known.delete(url);
+          opened = undefined;
+          throw error;
+        });
+        if (location !== undefined) reply.header('location', location);
+        return reply.code(status).type(type).send(body);
+      },
+    );
   }
 }
 

@@ -20,7 +20,7 @@ interface Answer {
 interface Operation {
   readonly operationId?: string;
   readonly requestBody?: object;
-  readonly security?: readonly object[];
+  readonly security?: readonly { readonly key: readonly string[] }[];
   responses?: Record<string, Answer>;
 }
 
@@ -132,12 +132,11 @@ function bytesHeaders(): Readonly<Record<string, Headers>> {
 }
 
 /** Errors that an operation may answer with although its route does not list them, by kind of operation. */
-function commonErrors({ requestBody, security }: Operation, method: string): Record<string, string> {
-  // An operation without its own list inherits that of the document, which requires a key.
-  const isSecured = security?.length !== 0;
+function commonErrors({ requestBody, security }: Operation): Record<string, string> {
+  const scope = security?.[0]?.key[0];
   return {
     400: 'The request is wrong; `param` names the field',
-    ...(isSecured && method !== 'get' ? { 403: 'The key lacks the scope' } : {}),
+    ...(scope === undefined ? {} : { 403: `The key lacks the scope \`${scope}\`` }),
     ...(requestBody
       ? {
           408: 'The body stopped arriving',
@@ -156,14 +155,14 @@ function commonErrors({ requestBody, security }: Operation, method: string): Rec
 export function describeAnswers(paths: Paths): void {
   for (const [path, methods] of Object.entries(paths)) {
     const error = isOfOpenAiApi(path) ? VIDEO_ERROR : ERROR;
-    for (const [method, operation] of Object.entries(methods)) describeOperation(operation, method, error);
+    for (const operation of Object.values(methods)) describeOperation(operation, error);
   }
 }
 
-function describeOperation(operation: Operation, method: string, error: object): void {
+function describeOperation(operation: Operation, error: object): void {
   const { operationId: id = '', responses = {} } = operation;
   operation.responses = responses;
-  for (const [status, description] of Object.entries(commonErrors(operation, method))) {
+  for (const [status, description] of Object.entries(commonErrors(operation))) {
     responses[status] ??= { description, content: { 'application/json': { schema: error } } };
   }
   for (const [status, response] of Object.entries(responses)) {

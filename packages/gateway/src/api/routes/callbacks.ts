@@ -21,13 +21,12 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
       '/callbacks/:account',
       {
         bodyLimit: BODY_LIMIT,
-        config: { takesAnyQuery: true },
+        config: { scope: 'public', takesAnyQuery: true },
         schema: {
           operationId: 'receiveCallback',
           summary: 'Callbacks of providers',
           description: 'For providers that call back when a task changes; see docs/callbacks.md.',
           tags: ['Operations'],
-          security: [],
           params: z.object({ account: z.string() }),
           response: {
             204: z.null().describe('Accepted'),

@@ -43,6 +43,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/video/generations/:task_id/content',
+    config: { scope: 'read' },
     schema: {
       operationId: 'getVideoContent',
       ...CONTENT_SAMPLES,
@@ -62,6 +63,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/video/generations/download',
+    config: { scope: 'read' },
     schema: {
       operationId: 'downloadVideo',
       summary: 'Download as JSON with base64, or as bytes',

@@ -33,6 +33,7 @@ export function eventsRoute(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/events',
+    config: { scope: 'read' },
     schema: {
       operationId: 'watchEvents',
       summary: 'Watch all tasks',

@@ -13,14 +13,13 @@ export function healthRoutes(app: App, context: ApiContext): void {
   app.get(
     '/healthz',
     {
-      config: { takesAnyQuery: true },
+      config: { scope: 'public', takesAnyQuery: true },
       schema: {
         operationId: 'healthz',
         summary: 'The process is alive',
         description:
           'Checks nothing else: a gateway whose database is unavailable should not be restarted for that.',
         tags: ['Operations'],
-        security: [],
         response: { 200: z.object({ status: z.literal('ok') }) },
       },
     },
@@ -30,14 +29,13 @@ export function healthRoutes(app: App, context: ApiContext): void {
   app.get(
     '/readyz',
     {
-      config: { takesAnyQuery: true },
+      config: { scope: 'public', takesAnyQuery: true },
       schema: {
         operationId: 'readyz',
         summary: 'The gateway can accept tasks',
         description:
           'Writes to the store and to media storage, and checks that this node is notified of changes by other nodes. Answers within 3 seconds.',
         tags: ['Operations'],
-        security: [],
         response: {
           200: ReadyAnswer,
           503: NotReadyAnswer.describe('Stopping, or a part does not work'),
@@ -64,8 +62,10 @@ export function healthRoutes(app: App, context: ApiContext): void {
     },
   );
 
-  app.get('/metrics', { schema: { hide: true, querystring: NO_PARAMETERS } }, async (_request, reply) =>
-    reply.header('content-type', metrics.contentType).send(await metrics.text()),
+  app.get(
+    '/metrics',
+    { config: { scope: 'public' }, schema: { hide: true, querystring: NO_PARAMETERS } },
+    async (_request, reply) => reply.header('content-type', metrics.contentType).send(await metrics.text()),
   );
 }
 

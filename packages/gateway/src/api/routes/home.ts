@@ -24,12 +24,12 @@ export function homeRoute(app: App, { settings: { version } }: ApiContext): void
   app.get(
     '/',
     {
+      config: { scope: 'public' },
       schema: {
         operationId: 'home',
         summary: 'What answers here',
         description: 'JSON; with `Accept: text/html`, as browsers send it, a page.',
         tags: ['Operations'],
-        security: [],
         querystring: NO_PARAMETERS,
         response: { 200: Home },
       },

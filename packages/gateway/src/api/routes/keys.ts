@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { requireScope } from '../../auth/keyring.ts';
 import { NAME_PATTERN } from '../../auth/keys.ts';
-import type { KeyRow } from '../../store/projects.ts';
+import { type KeyRow, SCOPES } from '../../store/projects.ts';
 import { type ApiContext, type App, keyOf } from '../context.ts';
 import { ERRORS, ErrorAnswer, KeyView } from '../schemas.ts';
 
@@ -15,9 +14,10 @@ const CreateBody = z.strictObject({
     .optional()
     .describe('Tasks belong to a project and are invisible to others; default `default`'),
   scopes: z
-    .array(z.enum(['generate', 'admin']))
+    .array(z.enum(SCOPES))
     .min(1)
-    .optional(),
+    .optional()
+    .describe('`generate` includes `read`; default `generate`'),
   expires_in: z
     .int()
     .min(1)
@@ -33,25 +33,23 @@ const RevokeQuery = z.object({
     .describe('`true` revokes it even if nobody can make another key over HTTP afterwards'),
 });
 
-const ADMIN_ERRORS = { ...ERRORS, 403: ErrorAnswer.describe('The key lacks the admin scope') };
-
 /** `/v1/admin/keys`: creates, lists and revokes API keys. Needs a key with admin scope. */
 export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void {
   app.post(
     '/v1/admin/keys',
     {
+      config: { scope: 'admin' },
       schema: {
         operationId: 'createKey',
         summary: 'Create an API key',
         description: 'The key is shown in this answer only; the gateway stores its SHA-256.',
         tags: ['Admin'],
         body: CreateBody,
-        response: { 201: KeyView.extend({ key: z.string() }), ...ADMIN_ERRORS },
+        response: { 201: KeyView.extend({ key: z.string() }), ...ERRORS },
       },
     },
     async (request, reply) => {
       const actor = keyOf(request);
-      requireScope(actor, 'admin');
       const { name, project, scopes, expires_in: expiresIn } = request.body;
       const { key, row } = await keys.create(
         {
@@ -72,15 +70,15 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
   app.get(
     '/v1/admin/keys',
     {
+      config: { scope: 'admin' },
       schema: {
         operationId: 'listKeys',
         summary: 'List API keys',
         tags: ['Admin'],
-        response: { 200: z.object({ object: z.literal('list'), data: z.array(KeyView) }), ...ADMIN_ERRORS },
+        response: { 200: z.object({ object: z.literal('list'), data: z.array(KeyView) }), ...ERRORS },
       },
     },
     async (request) => {
-      requireScope(keyOf(request), 'admin');
       return { object: 'list' as const, data: (await keys.list()).map(keyView) };
     },
   );
@@ -88,6 +86,7 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
   app.delete(
     '/v1/admin/keys/:id',
     {
+      config: { scope: 'admin' },
       schema: {
         operationId: 'revokeKey',
         summary: 'Revoke an API key',
@@ -97,14 +96,13 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         querystring: RevokeQuery,
         response: {
           200: KeyView,
-          ...ADMIN_ERRORS,
+          ...ERRORS,
           409: ErrorAnswer.describe('It is the last valid key with admin scope'),
         },
       },
     },
     async (request) => {
       const actor = keyOf(request);
-      requireScope(actor, 'admin');
       const row = await keys.revoke(request.params.id, actor.id, {
         force: request.query.force === 'true',
       });

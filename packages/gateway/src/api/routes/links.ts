@@ -12,14 +12,13 @@ export function linkRoutes(app: App, context: ApiContext): void {
     method: ['GET', 'HEAD'],
     url: '/media/:file',
     // Services that pass links on add parameters of their own to them.
-    config: { takesAnyQuery: true },
+    config: { scope: 'public', takesAnyQuery: true },
     schema: {
       operationId: 'getMedia',
       summary: 'A signed link',
       description:
         'As answered in `url` and `thumbnail_url`. Supports `Range`, `HEAD` and conditional requests.',
       tags: ['Media'],
-      security: [],
       params: z.object({ file: z.string() }),
       querystring: z.object({ expires: z.string().optional(), signature: z.string().optional() }),
       response: {

@@ -21,6 +21,7 @@ export function mcpRoute(app: App, context: ApiContext): void {
     method: ['GET', 'POST', 'DELETE'],
     url: '/mcp',
     bodyLimit: settings.bodyLimit,
+    config: { scope: 'read' },
     schema: { hide: true },
     handler: async (request, reply) => {
       refuseOtherSites(request, settings);

@@ -20,6 +20,7 @@ export function modelRoutes(app: App, { catalogue, clock }: ApiContext): void {
   app.get(
     '/v1/models',
     {
+      config: { scope: 'any' },
       schema: {
         operationId: 'listModels',
         summary: 'List models',
@@ -37,6 +38,7 @@ export function modelRoutes(app: App, { catalogue, clock }: ApiContext): void {
   app.get(
     '/v1/models/:id',
     {
+      config: { scope: 'any' },
       schema: {
         operationId: 'getModel',
         summary: 'A model',

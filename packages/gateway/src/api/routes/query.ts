@@ -21,6 +21,7 @@ export function queryRoute(app: App, context: ApiContext): void {
   app.get(
     QUERY_PATH,
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getVideoTask',
         ...QUERY_SAMPLES,

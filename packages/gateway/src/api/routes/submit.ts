@@ -17,6 +17,7 @@ export function submitRoute(app: App, context: ApiContext, submit: Submission): 
   app.post(
     '/v1/video/generations',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'submitVideo',
         ...SUBMIT_SAMPLES,

@@ -14,6 +14,7 @@ export function taskEventsRoute(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/video/generations/:task_id/events',
+    config: { scope: 'read' },
     schema: {
       operationId: 'watchVideoTask',
       summary: 'Watch a video task',

@@ -1,6 +1,5 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { requireScope } from '../../auth/keyring.ts';
 import { invalidRequest } from '../../tasks/errors.ts';
 import { isTaskId } from '../../tasks/ids.ts';
 import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
@@ -36,6 +35,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
   app.get(
     '/v1/video/generations',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'listVideoTasks',
         summary: 'List video tasks',
@@ -68,6 +68,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
   app.post(
     '/v1/video/generations/:task_id/cancel',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'cancelVideoTask',
         summary: 'Cancel a video task',
@@ -85,7 +86,6 @@ export function taskRoutes(app: App, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      requireScope(keyOf(request), 'generate');
       const task = await ownTask(context, request, request.params.task_id);
       const cancelled = await engine.cancel(task);
       return sendSerialised(
@@ -98,6 +98,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
   app.delete(
     '/v1/video/generations/:task_id',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'deleteVideoTask',
         summary: 'Delete a finished video task',
@@ -113,7 +114,6 @@ export function taskRoutes(app: App, context: ApiContext): void {
       },
     },
     async (request) => {
-      requireScope(keyOf(request), 'generate');
       const task = await ownTask(context, request, request.params.task_id);
       await engine.remove(task);
       return { task_id: task.id, deleted: true as const };

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { requireScope } from '../../auth/keyring.ts';
 import { DELIVERY_STATES } from '../../store/webhooks.ts';
 import { type ApiContext, type App, keyOf } from '../context.ts';
 import { DeliveryAnswer, ERRORS, ErrorAnswer, queryNumber, queryText } from '../schemas.ts';
@@ -21,6 +20,7 @@ export function webhookDeliveryRoutes(app: App, { webhooks }: ApiContext): void 
   app.get(
     '/v1/webhook_deliveries',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'listWebhookDeliveries',
         summary: 'List webhook deliveries',
@@ -59,6 +59,7 @@ export function webhookDeliveryRoutes(app: App, { webhooks }: ApiContext): void 
   app.get(
     '/v1/webhook_deliveries/:id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getWebhookDelivery',
         summary: 'Get a webhook delivery',
@@ -73,6 +74,7 @@ export function webhookDeliveryRoutes(app: App, { webhooks }: ApiContext): void 
   app.post(
     '/v1/webhook_deliveries/:id/redeliver',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'redeliverWebhook',
         summary: 'Send a webhook delivery again',
@@ -82,14 +84,12 @@ export function webhookDeliveryRoutes(app: App, { webhooks }: ApiContext): void 
         response: {
           202: DeliveryAnswer,
           ...ERRORS,
-          403: ErrorAnswer.describe('The key lacks the generate scope'),
           409: ErrorAnswer.describe('It is being sent, or its endpoint is disabled'),
         },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       return reply.code(202).send(deliveryView(await webhooks.redeliver(key.projectId, request.params.id)));
     },
   );

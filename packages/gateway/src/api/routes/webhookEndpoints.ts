@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { requireScope } from '../../auth/keyring.ts';
 import { createFairLimit } from '../../net/fairLimit.ts';
 import {
   type EndpointChanges,
@@ -54,7 +53,6 @@ const ChangeBody = z.strictObject({
     .describe('Nothing is sent to a disabled endpoint, and what is pending will not be'),
 });
 const Params = z.object({ id: z.string() });
-const WRITE_ERRORS = { ...ERRORS, 403: ErrorAnswer.describe('The key lacks the generate scope') };
 
 /** `/v1/webhook_endpoints`: where the events of a project are announced, and the secrets that sign them. */
 export function webhookEndpointRoutes(app: App, context: ApiContext): void {
@@ -68,6 +66,7 @@ function collection(app: App, { webhooks, catalogue }: ApiContext): void {
   app.post(
     '/v1/webhook_endpoints',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'createWebhookEndpoint',
         summary: 'Create a webhook endpoint',
@@ -76,14 +75,13 @@ function collection(app: App, { webhooks, catalogue }: ApiContext): void {
         body: CreateBody,
         response: {
           201: EndpointView.extend(SecretView.pick({ secret: true, public_key: true }).shape),
-          ...WRITE_ERRORS,
+          ...ERRORS,
           409: ErrorAnswer.describe('The project has too many endpoints'),
         },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       const { url, signature, events, models, description } = request.body;
       const { endpoint, secret } = await webhooks.create(key.projectId, {
         url,
@@ -102,6 +100,7 @@ function collection(app: App, { webhooks, catalogue }: ApiContext): void {
   app.get(
     '/v1/webhook_endpoints',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'listWebhookEndpoints',
         summary: 'List webhook endpoints',
@@ -120,6 +119,7 @@ function single(app: App, { webhooks, catalogue }: ApiContext): void {
   app.get(
     '/v1/webhook_endpoints/:id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getWebhookEndpoint',
         summary: 'Get a webhook endpoint',
@@ -134,6 +134,7 @@ function single(app: App, { webhooks, catalogue }: ApiContext): void {
   app.patch(
     '/v1/webhook_endpoints/:id',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'updateWebhookEndpoint',
         summary: 'Update a webhook endpoint',
@@ -141,12 +142,11 @@ function single(app: App, { webhooks, catalogue }: ApiContext): void {
         tags: TAGS,
         params: Params,
         body: ChangeBody,
-        response: { 200: EndpointView, ...WRITE_ERRORS },
+        response: { 200: EndpointView, ...ERRORS },
       },
     },
     async (request) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       const { url, events, models, description, status } = request.body;
       const changes: EndpointChanges = {
         ...(url === undefined ? {} : { url }),
@@ -162,18 +162,18 @@ function single(app: App, { webhooks, catalogue }: ApiContext): void {
   app.delete(
     '/v1/webhook_endpoints/:id',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'deleteWebhookEndpoint',
         summary: 'Delete a webhook endpoint',
         description: 'With its secret and its deliveries, also those that are pending.',
         tags: TAGS,
         params: Params,
-        response: { 200: z.object({ id: z.string(), deleted: z.literal(true) }), ...WRITE_ERRORS },
+        response: { 200: z.object({ id: z.string(), deleted: z.literal(true) }), ...ERRORS },
       },
     },
     async (request) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       await webhooks.remove(key.projectId, request.params.id);
       return { id: request.params.id, deleted: true as const };
     },
@@ -187,17 +187,17 @@ function secrets(app: App, { webhooks }: ApiContext): void {
   app.get(
     '/v1/webhook_endpoints/:id/secret',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'getWebhookEndpointSecret',
         summary: 'Read the secret of a webhook endpoint',
         tags: TAGS,
         params: Params,
-        response: { 200: SecretView, ...WRITE_ERRORS },
+        response: { 200: SecretView, ...ERRORS },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       const endpoint = await webhooks.endpoint(key.projectId, request.params.id);
       return reply
         .header('cache-control', 'no-store')
@@ -208,18 +208,18 @@ function secrets(app: App, { webhooks }: ApiContext): void {
   app.post(
     '/v1/webhook_endpoints/:id/rotate',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'rotateWebhookEndpointSecret',
         summary: 'Replace the secret of a webhook endpoint',
         description: ROTATES,
         tags: TAGS,
         params: Params,
-        response: { 200: SecretView, ...WRITE_ERRORS },
+        response: { 200: SecretView, ...ERRORS },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       const endpoint = await webhooks.endpoint(key.projectId, request.params.id);
       return reply
         .header('cache-control', 'no-store')
@@ -230,17 +230,17 @@ function secrets(app: App, { webhooks }: ApiContext): void {
   app.get(
     '/v1/webhook_secret',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'getWebhookSecret',
         summary: "Read the project's webhook secret",
         description: 'It signs what is sent to the `webhook_url` of tasks.',
         tags: TAGS,
-        response: { 200: SecretView, ...WRITE_ERRORS },
+        response: { 200: SecretView, ...ERRORS },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       return reply
         .header('cache-control', 'no-store')
         .send(secretView(await webhooks.secret(key.projectId), 'hmac'));
@@ -250,17 +250,17 @@ function secrets(app: App, { webhooks }: ApiContext): void {
   app.post(
     '/v1/webhook_secret/rotate',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'rotateWebhookSecret',
         summary: "Replace the project's webhook secret",
         description: ROTATES,
         tags: TAGS,
-        response: { 200: SecretView, ...WRITE_ERRORS },
+        response: { 200: SecretView, ...ERRORS },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       return reply
         .header('cache-control', 'no-store')
         .send(secretView(await webhooks.rotate(key.projectId), 'hmac'));
@@ -273,6 +273,7 @@ function test(app: App, { webhooks }: ApiContext): void {
   app.post(
     '/v1/webhook_endpoints/:id/test',
     {
+      config: { scope: 'generate' },
       schema: {
         operationId: 'testWebhookEndpoint',
         summary: 'Send a test event',
@@ -280,12 +281,11 @@ function test(app: App, { webhooks }: ApiContext): void {
           'Sends a `webhook.test` as other events are sent, but once, and also to an endpoint that is disabled. Answers when that has ended, with the delivery.',
         tags: TAGS,
         params: Params,
-        response: { 200: DeliveryAnswer, ...WRITE_ERRORS },
+        response: { 200: DeliveryAnswer, ...ERRORS },
       },
     },
     async (request, reply) => {
       const key = keyOf(request);
-      requireScope(key, 'generate');
       const endpoint = await webhooks.endpoint(key.projectId, request.params.id);
       const release = await tests.acquire(endpoint.id, 1, hangUpSignal(reply));
       try {

@@ -15,6 +15,8 @@ export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
   }
   for (const column of ['models', 'family', 'replaced_by'])
     await run(`alter table keys add column ${column} text`);
+  // Every key could read what its project has, until there was a scope for that.
+  await run(`update keys set scopes = '["read","admin"]' where scopes = '["admin"]'`);
   await run('alter table audit add column detail text');
   if (dialect === 'sqlite') return;
   await run('alter table audit add column seq bigint generated always as identity');
