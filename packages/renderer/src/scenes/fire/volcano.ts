@@ -1,3 +1,4 @@
+import { createCanvas } from '@napi-rs/canvas';
 import { css, darken, hex, mix } from '../../picture/colour.ts';
 import { between, createNoise } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
@@ -161,6 +162,9 @@ function createLava(stage: Stage, crater: Point, horizon: number, slope: (x: num
   };
 }
 
+/** How much smaller the plume is painted. It has no edges, and puffs cover each other many times over. */
+const SHRINK = 4;
+
 /** Ash and steam, red below and dark above. */
 function createPlume(stage: Stage, crater: Point): Drawing {
   const { height, unit, palette, direction, random } = stage;
@@ -174,7 +178,13 @@ function createPlume(stage: Stage, crater: Point): Drawing {
   const tones = [0, 1, 2, 3, 4].map((step) =>
     createGlow(mix(hex('#e0562a'), ash, Math.min(1, 0.2 + step * 0.26))),
   );
+  const area = plumeArea(stage, crater);
+  const small = createCanvas(Math.ceil(area.width / SHRINK), Math.ceil(area.height / SHRINK));
+  const inner = small.getContext('2d');
+  inner.scale(1 / SHRINK, 1 / SHRINK);
+  inner.translate(-area.x, -area.y);
   return (context, time) => {
+    inner.clearRect(area.x, area.y, small.width * SHRINK, small.height * SHRINK);
     for (const { phase, side, turn } of puffs) {
       const age = (phase + time * 0.055 * direction.pace) % 1;
       const radius = unit * (5 + age * 21);
@@ -183,11 +193,20 @@ function createPlume(stage: Stage, crater: Point): Drawing {
       const y = crater.y - age * (crater.y + height * 0.06);
       const puff = tones[Math.min(tones.length - 1, Math.floor(age * tones.length * 1.5))];
       if (!puff) continue;
-      context.globalAlpha = Math.min(1, age * 7) * (1 - age) ** 0.7 * 0.85;
-      context.drawImage(puff, x - radius, y - radius, radius * 2, radius * 2);
+      inner.globalAlpha = Math.min(1, age * 7) * (1 - age) ** 0.7 * 0.85;
+      inner.drawImage(puff, x - radius, y - radius, radius * 2, radius * 2);
     }
-    context.globalAlpha = 1;
+    context.drawImage(small, area.x, area.y, small.width * SHRINK, small.height * SHRINK);
   };
+}
+
+/** All that the puffs of a plume can cover within the frame and its margins. They rise faster than they widen. */
+function plumeArea(stage: Stage, crater: Point): { x: number; y: number; width: number; height: number } {
+  const { width, unit } = stage;
+  const x = Math.max(-marginX(stage), Math.floor(crater.x - unit * 45));
+  const y = -marginY(stage);
+  const right = Math.min(width + marginX(stage), crater.x + unit * 60);
+  return { x, y, width: right - x, height: crater.y + unit * 6 - y };
 }
 
 /** Lumps of lava on their curves through the air. */
