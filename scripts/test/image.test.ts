@@ -66,7 +66,7 @@ it('the steps of the Dockerfile install a gateway that runs as a user who cannot
   const place = (value: string) =>
     value
       .replaceAll('/app', app)
-      .replace(/^\/data$/, data)
+      .replace(/^\/data(?=$|\/)/, data)
       .replace(/^\/tmp$/, data)
       .replace('$PATH', path);
   const env = Object.fromEntries(

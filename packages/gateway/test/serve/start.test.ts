@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import os, { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { keepCompiledCode } from '../../src/cli/compileCache.ts';
+import { keepCompiledCode, pruneCompiledCode } from '../../src/cli/compileCache.ts';
 import { serveProcess } from '../support/processes/process.ts';
 
 async function newFolder(): Promise<string> {
@@ -77,6 +77,54 @@ it('keeps it where NODE_COMPILE_CACHE says, and nothing with NODE_DISABLE_COMPIL
   const nowhere = await serveProcess({ ...settings, NODE_DISABLE_COMPILE_CACHE: '1' });
   await nowhere.stop();
   expect((await readdir(folder)).sort()).toEqual(['data', 'elsewhere']);
+});
+
+const DAY_MS = 24 * 3_600_000;
+
+/** A cache with code that was compiled so many days ago, by this version of Node and by another one. */
+async function cacheOfAges(now: number): Promise<string> {
+  const home = await newFolder();
+  for (const [name, days] of Object.entries({ 'this/new': 29, 'this/old': 31, 'other/old': 31 })) {
+    const path = join(home, 'onetake', name);
+    await mkdir(join(path, '..'), { recursive: true });
+    await writeFile(path, 'code');
+    await utimes(path, new Date(now), new Date(now - days * DAY_MS));
+  }
+  await utimes(join(home, 'onetake/other'), new Date(now), new Date(now - 31 * DAY_MS));
+  return home;
+}
+
+it('removes what was compiled more than thirty days ago', async () => {
+  const now = Date.now();
+  const home = await cacheOfAges(now);
+  const env = { XDG_CACHE_HOME: home, NODE_COMPILE_CACHE: join(home, 'onetake') };
+  await pruneCompiledCode(env, now);
+  const kept = (await readdir(home, { recursive: true })).sort();
+  expect(kept.slice(0, 3)).toEqual(['onetake', 'onetake/other', 'onetake/this']);
+  expect(kept.slice(3)).toEqual(['onetake/this/new']);
+  // The folder has changed when its last file went.
+  await pruneCompiledCode(env, Date.now() + 29 * DAY_MS);
+  expect((await readdir(home, { recursive: true })).sort()).toEqual([
+    'onetake',
+    'onetake/other',
+    'onetake/this',
+  ]);
+  await pruneCompiledCode(env, Date.now() + 31 * DAY_MS);
+  expect(await readdir(home, { recursive: true })).toEqual(['onetake']);
+});
+
+it('removes nothing from a folder that others may use, and goes on without one', async () => {
+  const now = Date.now();
+  const home = await cacheOfAges(now);
+  const before = await readdir(home, { recursive: true });
+  await pruneCompiledCode(
+    { XDG_CACHE_HOME: join(home, 'mine'), NODE_COMPILE_CACHE: join(home, 'onetake') },
+    now,
+  );
+  expect(await readdir(home, { recursive: true })).toEqual(before);
+  const missing = join(home, 'missing');
+  await pruneCompiledCode({ XDG_CACHE_HOME: missing, NODE_COMPILE_CACHE: join(missing, 'onetake') }, now);
+  expect(await readdir(home, { recursive: true })).toEqual(before);
 });
 
 it('starts where nothing can be kept', async () => {

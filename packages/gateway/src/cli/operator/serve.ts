@@ -13,6 +13,7 @@ import {
   standardOutput,
 } from '../../observability/logOutput.ts';
 import { prettyLine } from '../../observability/prettyLog.ts';
+import { pruneCompiledCode } from '../compileCache.ts';
 import { commandLine } from '../npm.ts';
 import type { SupervisorParts } from '../workers/supervisor.ts';
 import { type SupervisedWorker, supervisedWorker } from '../workers/worker.ts';
@@ -71,6 +72,7 @@ async function serveUntilSignal(
   });
   // Otherwise Node writes it at the end, which a gateway that is killed does not have. Only after the first start it takes a moment.
   flushCompileCache();
+  void pruneCompiledCode(process.env, Date.now());
   if (worker) worker.listening(gateway);
   else process.stderr.write(greeting(gateway));
   const stopWatching = watchConfig(gateway, log, supervised?.read);
