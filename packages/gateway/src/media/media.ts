@@ -82,6 +82,8 @@ export interface MediaWrite {
 export interface CommitOptions {
   /** True by default. */
   readonly synced?: boolean;
+  /** Others are soon to be committed: it may wait for them for a moment, to share what the disk takes. */
+  readonly gather?: boolean;
 }
 
 /** The facts that the container of a finished video declares. */

@@ -40,8 +40,18 @@ export function createIngest(parts: IngestParts): Ingest {
   const { store, cluster, deliveredRate, clock, settings, log } = parts;
   const staging = createStaging(parts);
   const findStored = createStoredSearch(parts);
+  let inProgress = 0;
 
-  async function ingest(
+  async function ingest(...given: Parameters<Ingest['ingest']>): Promise<Ingested> {
+    inProgress += 1;
+    try {
+      return await ingestOne(...given);
+    } finally {
+      inProgress -= 1;
+    }
+  }
+
+  async function ingestOne(
     task: Task,
     open: OpenVideo,
     memory: IngestMemory,
@@ -98,7 +108,8 @@ export function createIngest(parts: IngestParts): Ingest {
     signal.throwIfAborted();
     if (!cluster.hasLease()) throw new Error('the lease was lost before the video was stored');
     const { bytes, sha256 } = measured;
-    const stored = await storeMeasured({ store, log }, write, { ...video, bytes, sha256 });
+    const gather = inProgress > 1;
+    const stored = await storeMeasured({ store, log }, write, { ...video, bytes, sha256 }, gather);
     return { stored, ...measured };
   }
 
@@ -113,12 +124,13 @@ export async function storeMeasured(
   { store, log }: Pick<IngestParts, 'store' | 'log'>,
   write: MediaWrite,
   row: MediaRow,
+  gather = false,
 ): Promise<MediaRow> {
   let at = row;
   for (let keys = 1; ; keys++) {
     await store.putMedia([at]);
     try {
-      await write.commit(at.storageKey);
+      await write.commit(at.storageKey, { gather });
       return at;
     } catch (error) {
       if (!(error instanceof StoredWrong) || keys === MAX_KEYS) throw error;

@@ -1,5 +1,6 @@
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OnetakeError } from '../../tasks/errors.ts';
 
 /** Syncs a folder, so that files created, renamed or removed in it are durable. */
@@ -12,11 +13,20 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** How long a sync that others may share waits for them. Milliseconds. */
+const GATHER_MS = 25;
+
+/** Syncs a folder. With `gather`, others are soon to ask for the same. */
+export type FolderSync = (folder: string, gather?: boolean) => Promise<void>;
+
 /**
- * Syncs folders like `syncFolder`, once for all who ask while another sync of the same folder runs: each needs one that begins after its
- * own change.
+ * Syncs folders like `syncFolder`, once for all who ask while another sync of the same folder runs, or gathers: each needs one that begins
+ * after its own change.
  */
-export function createFolderSync(sync = syncFolder): (folder: string) => Promise<void> {
+export function createFolderSync(
+  sync = syncFolder,
+  pause: () => Promise<void> = () => sleep(GATHER_MS),
+): FolderSync {
   const running = new Map<string, Promise<void>>();
   const next = new Map<string, Promise<void>>();
 
@@ -27,15 +37,12 @@ export function createFolderSync(sync = syncFolder): (folder: string) => Promise
     return syncing;
   }
 
-  return (folder) => {
+  return (folder, gather = false) => {
+    const gathering = next.get(folder);
+    if (gathering) return gathering;
     const before = running.get(folder);
-    if (!before) return run(folder);
-    const after =
-      next.get(folder) ??
-      before.then(
-        () => run(folder),
-        () => run(folder),
-      );
+    if (!before && !gather) return run(folder);
+    const after = Promise.allSettled([before, gather ? pause() : undefined]).then(() => run(folder));
     next.set(folder, after);
     return after;
   };

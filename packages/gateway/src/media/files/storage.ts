@@ -7,7 +7,7 @@ import type { DiskSpace } from '../diskSpace.ts';
 import { MissingObject, requireMediaKey } from '../key.ts';
 import type { MediaStat, MediaStorage } from '../media.ts';
 import { createBlockBuffers } from './blockBuffers.ts';
-import { createFolderSync, explained, isMissing, makeFolder } from './disk.ts';
+import { createFolderSync, explained, type FolderSync, isMissing, makeFolder } from './disk.ts';
 import { FileBytes } from './fileBytes.ts';
 import { listFiles, removeOldFiles } from './list.ts';
 import { openFileWrite, type Publication, removeStaged, stagedFileOf } from './write.ts';
@@ -149,13 +149,13 @@ async function factsOf(file: FileHandle, clock: Clock) {
 /** Renames the file. It survives a power failure if its bytes are synced before, and its folder after. */
 function moveInto(
   path: string,
-  { file, staged, synced }: Publication,
-  syncFolder: (folder: string) => Promise<void>,
+  { file, staged, synced, gather }: Publication,
+  syncFolder: FolderSync,
 ): Promise<MediaStat> {
   return explained(async () => {
     if (synced) await file.sync();
     await rename(staged, path);
-    if (synced) await syncFolder(dirname(path));
+    if (synced) await syncFolder(dirname(path), gather);
     const { size, mtimeMs } = await file.stat();
     return { bytes: size, modifiedAt: Math.floor(mtimeMs) };
   });

@@ -14,6 +14,8 @@ export interface Publication {
   readonly key: string;
   /** Whether it must survive a power failure. */
   readonly synced: boolean;
+  /** Whether others are soon to follow. */
+  readonly gather: boolean;
 }
 
 interface FileWriteParts {
@@ -116,13 +118,13 @@ export async function openFileWrite({
       }
     },
 
-    commit: (under = key, { synced = true } = {}) =>
+    commit: (under = key, { synced = true, gather = false } = {}) =>
       alone(async () => {
         const file = await explained(() => open(part, 'r+'));
         try {
           const { size } = await file.stat();
           if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
-          const stat = await publish({ file, staged: part, key: under, synced });
+          const stat = await publish({ file, staged: part, key: under, synced, gather });
           // There may be none, and the sweep removes one that stays.
           await rm(noteOf(part)).catch(() => undefined);
           return stat;

@@ -137,20 +137,45 @@ describe('syncing a folder', () => {
   /** Records syncs, which end when the test says so. */
   function world() {
     const syncs: { folder: string; end: PromiseWithResolvers<void> }[] = [];
-    const sync = createFolderSync((folder) => {
-      const end = Promise.withResolvers<void>();
-      syncs.push({ folder, end });
-      return end.promise;
-    });
+    const pauses: (() => void)[] = [];
+    const sync = createFolderSync(
+      (folder) => {
+        const end = Promise.withResolvers<void>();
+        syncs.push({ folder, end });
+        return end.promise;
+      },
+      () => new Promise((resolve) => pauses.push(resolve)),
+    );
     const ended: string[] = [];
-    const ask = (name: string, folder = 'a') =>
-      sync(folder).then(
+    const ask = (name: string, folder = 'a', gather = false) =>
+      sync(folder, gather).then(
         () => ended.push(name),
         () => ended.push(`${name} failed`),
       );
     const turn = () => new Promise((resolve) => setImmediate(resolve));
-    return { syncs, ended, ask, turn };
+    return { syncs, pauses, ended, ask, turn };
   }
+
+  it('waits once for those who are soon to ask, and for a sync that runs', async () => {
+    const { syncs, pauses, ended, ask, turn } = world();
+    ask('first');
+    ask('gathers', 'a', true);
+    ask('too', 'a', true);
+    ask('joins');
+    syncs[0]?.end.resolve();
+    await turn();
+    expect([syncs.length, pauses.length, ended]).toEqual([1, 1, ['first']]);
+    pauses[0]?.();
+    await turn();
+    // Too late for the one that runs.
+    ask('late');
+    syncs[1]?.end.resolve();
+    await turn();
+    expect(ended).toEqual(['first', 'gathers', 'too', 'joins']);
+    syncs[2]?.end.resolve();
+    await turn();
+    expect(ended).toEqual(['first', 'gathers', 'too', 'joins', 'late']);
+  });
 
   it('is done once for all who ask while another sync runs, and begins after they did', async () => {
     const { syncs, ended, ask, turn } = world();
