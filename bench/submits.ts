@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { catchInterruption, Interrupted } from '@onetake/gateway';
 import { Client } from 'undici';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
-import { cpuTimeOf } from './shared/cpu.ts';
+import { type CpuTime, cpuTimeOf } from './shared/cpu.ts';
 import { distributionOf } from './shared/distribution.ts';
 import { type Figure, report } from './shared/figures.ts';
 import {
@@ -185,6 +185,13 @@ interface Queries {
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
+  /** CPU time of the main thread of the gateway for each query, with that of the submits beside them; microseconds. */
+  readonly cpu: number;
+  /** What the main thread of the gateway, and the process that queries, did of the time; the rest they slept. Per cent. */
+  readonly serverRan: number;
+  readonly serverWaited: number;
+  readonly clientRan: number;
+  readonly clientWaited: number;
 }
 
 async function measureQueries(
@@ -236,6 +243,28 @@ async function measureQueries(
         ...(aims ? { aim: { atMost: 2 } } : {}),
       },
       { name: `submits of the one client, ${name}`, unit: '/s', rounds: submits.get(name) ?? [] },
+      ...[
+        { called: 'alone', of: alone },
+        { called: 'beside', of: beside },
+      ].flatMap(({ called, of }): Figure[] => [
+        {
+          name: `CPU of a status query, ${name}, main thread, ${called}`,
+          unit: 'µs',
+          rounds: values(of, 'cpu'),
+        },
+        { name: `main thread of ${name}, ${called}: running`, unit: '%', rounds: values(of, 'serverRan') },
+        {
+          name: `main thread of ${name}, ${called}: waiting for a core`,
+          unit: '%',
+          rounds: values(of, 'serverWaited'),
+        },
+        { name: `querying client, ${name}, ${called}: running`, unit: '%', rounds: values(of, 'clientRan') },
+        {
+          name: `querying client, ${name}, ${called}: waiting for a core`,
+          unit: '%',
+          rounds: values(of, 'clientWaited'),
+        },
+      ]),
     ];
   });
 }
@@ -247,9 +276,11 @@ async function queuedTask({ url }: Server): Promise<string> {
   return `${SUBMIT_PATH}/${id}`;
 }
 
-async function query({ url }: Server, path: string, signal: AbortSignal): Promise<Queries> {
+async function query({ url, pid }: Server, path: string, signal: AbortSignal): Promise<Queries> {
   const took: number[] = [];
   const request = { path, method: 'GET' as const, headers: { authorization: HEADERS.authorization } };
+  const both = () => Promise.all([cpuTimeOf(pid), cpuTimeOf(process.pid)]);
+  const [server, client] = await both();
   const began = performance.now();
   await Promise.all(
     Array.from({ length: POLLERS }, async () => {
@@ -267,7 +298,20 @@ async function query({ url }: Server, path: string, signal: AbortSignal): Promis
     }),
   );
   const { p50, p99 } = distributionOf(took) ?? { p50: Number.NaN, p99: Number.NaN };
-  return { rate: (took.length / (performance.now() - began)) * 1000, p50, p99 };
+  const ms = performance.now() - began;
+  const [serverAfter, clientAfter] = await both();
+  const share = (before: CpuTime, after: CpuTime, what: keyof CpuTime) =>
+    (after[what] - before[what]) / 1000 / ms / 0.01;
+  return {
+    rate: (took.length / ms) * 1000,
+    p50,
+    p99,
+    cpu: (serverAfter.main - server.main) / took.length,
+    serverRan: share(server, serverAfter, 'main'),
+    serverWaited: share(server, serverAfter, 'mainWaited'),
+    clientRan: share(client, clientAfter, 'main'),
+    clientWaited: share(client, clientAfter, 'mainWaited'),
+  };
 }
 
 /** One client that submits as fast as it is answered, in a process of its own. `end` resolves with its submissions per second. */
