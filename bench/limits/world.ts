@@ -68,6 +68,7 @@ const SETTINGS: EngineParts['settings'] = {
   taskRetentionMs: 0,
   ledgerRetentionMs: 0,
   deliveryRetentionMs: 0,
+  auditRetentionMs: 0,
   scrubIntervalMs: 0,
   downloadPatienceMs: 86_400_000,
 };

@@ -536,6 +536,7 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
       eventRetentionMs: config.eventRetentionHours * HOUR_MS,
       taskRetentionMs: config.taskRetentionDays * 24 * HOUR_MS,
       ledgerRetentionMs: config.ledgerRetentionDays * 24 * HOUR_MS,
+      auditRetentionMs: config.auditRetentionDays * 24 * HOUR_MS,
       deliveryRetentionMs: (config.deliveryRetentionHours ?? 0) * HOUR_MS,
       downloadPatienceMs: DOWNLOAD_PATIENCE_MS,
     },

@@ -344,6 +344,12 @@ export const SETTINGS = {
     description:
       'How many hours a webhook delivery that has ended is listed, and can be sent again. Default: as long as its event.',
   }),
+  auditRetentionDays: setting({
+    env: 'ONETAKE_AUDIT_RETENTION_DAYS',
+    schema: whole(0, 36_500),
+    default: '0',
+    description: 'How many days the audit log has a change of a key, a project or an account; `0`: for ever.',
+  }),
   eventStreams: setting({
     env: 'ONETAKE_EVENT_STREAMS',
     schema: whole(1, 100_000),

@@ -41,6 +41,8 @@ export interface EngineSettings {
   readonly ledgerRetentionMs: number;
   /** How long webhook deliveries are kept; 0: as long as their event. */
   readonly deliveryRetentionMs: number;
+  /** How long rows of the audit log are kept; 0: for ever. */
+  readonly auditRetentionMs: number;
   /** Interval between two stored files whose digest is verified; 0 disables the verification. */
   readonly scrubIntervalMs: number;
   /** How long fetching a result is retried before the result counts as lost. */

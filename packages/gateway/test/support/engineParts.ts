@@ -17,6 +17,7 @@ export const SETTINGS: EngineSettings = {
   taskRetentionMs: 0,
   ledgerRetentionMs: 0,
   deliveryRetentionMs: 0,
+  auditRetentionMs: 0,
   scrubIntervalMs: 0,
   downloadPatienceMs: 48 * 3_600_000,
 };

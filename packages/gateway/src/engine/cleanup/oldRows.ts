@@ -1,8 +1,9 @@
 import type { AcceptedAt, OldTasks } from '../../store/retention/retention.ts';
+import type { Store } from '../../store/store.ts';
 import { later, type Moment } from '../../time/clock.ts';
 import type { EngineParts, EngineSettings } from '../parts.ts';
 
-/** Removes the rows of what ended long ago, in small batches: tasks, the ledger's rows and webhook deliveries, each if it has a time. */
+/** Removes the rows of what is long over, in small batches: tasks, the ledger's, webhook deliveries and the audit log, each if it has a time. */
 export interface OldRows {
   /** Resolves with the number of tasks that were removed. */
   sweepTasks(): Promise<number>;
@@ -10,6 +11,8 @@ export interface OldRows {
   sweepLedger(): Promise<number>;
   /** Resolves with the number of deliveries that were removed. */
   sweepDeliveries(): Promise<number>;
+  /** Resolves with the number of rows of the audit log that were removed. */
+  sweepAudit(): Promise<number>;
 }
 
 /** Tasks per batch: small, so that the write of a batch delays others by milliseconds. */
@@ -19,8 +22,13 @@ const SWEEP_MS = 20_000;
 /** How often the sweeps begin anew at the oldest task: for tasks that could not be removed at first, or ended later than their neighbours. */
 const ANEW_MS = 3_600_000;
 
+export type RetentionSettings = Pick<
+  EngineSettings,
+  'taskRetentionMs' | 'ledgerRetentionMs' | 'deliveryRetentionMs' | 'auditRetentionMs'
+>;
+
 interface OldRowsParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
-  readonly settings: Pick<EngineSettings, 'taskRetentionMs' | 'ledgerRetentionMs' | 'deliveryRetentionMs'>;
+  readonly settings: RetentionSettings;
   /** Whether this node must stop: others lead, or it is stopping. */
   readonly isOver: () => boolean;
 }
@@ -81,6 +89,15 @@ export function createOldRows({ store, feed, clock, timers, log, settings, isOve
     };
   }
 
+  async function sweepBatches(keepMs: number, remove: Store['removeDeliveries']): Promise<number> {
+    let removed = 0;
+    if (keepMs === 0) return removed;
+    const mayGoOn = inTime();
+    for (let batch = BATCH; batch === BATCH && mayGoOn(); removed += batch)
+      batch = await remove(clock.now(), keepMs, BATCH);
+    return removed;
+  }
+
   return {
     sweepTasks: createWalk(settings.taskRetentionMs, store.tasksAfter, async (old) => {
       const removed = await store.removeTasks(old);
@@ -89,15 +106,8 @@ export function createOldRows({ store, feed, clock, timers, log, settings, isOve
       return removed;
     }),
     sweepLedger: createWalk(settings.ledgerRetentionMs, store.ledgeredAfter, store.summariseLedger),
-    async sweepDeliveries() {
-      const { deliveryRetentionMs } = settings;
-      let removed = 0;
-      if (deliveryRetentionMs === 0) return removed;
-      const mayGoOn = inTime();
-      for (let batch = BATCH; batch === BATCH && mayGoOn(); removed += batch)
-        batch = await store.removeDeliveries(clock.now(), deliveryRetentionMs, BATCH);
-      return removed;
-    },
+    sweepDeliveries: () => sweepBatches(settings.deliveryRetentionMs, store.removeDeliveries),
+    sweepAudit: () => sweepBatches(settings.auditRetentionMs, store.removeAudit),
   };
 }
 

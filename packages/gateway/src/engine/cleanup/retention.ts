@@ -1,7 +1,7 @@
 import type { EngineParts, EngineSettings } from '../parts.ts';
 import type { ClockSteps } from './clockSteps.ts';
 import { tryEach } from './eachAlone.ts';
-import { createOldRows } from './oldRows.ts';
+import { createOldRows, type RetentionSettings } from './oldRows.ts';
 import { createOrphans } from './orphans.ts';
 
 /** Removes expired media, events and idempotency records, and the rows of tasks that ended long ago, in small batches. */
@@ -26,10 +26,7 @@ const PENDING_MS = 86_400_000;
 
 interface RetentionParts
   extends Pick<EngineParts, 'store' | 'storage' | 'feed' | 'clock' | 'timers' | 'log'> {
-  readonly settings: Pick<
-    EngineSettings,
-    'eventRetentionMs' | 'taskRetentionMs' | 'ledgerRetentionMs' | 'deliveryRetentionMs'
-  >;
+  readonly settings: Pick<EngineSettings, 'eventRetentionMs'> & RetentionSettings;
   /** Whether this node is the leader, which sweeps for all nodes. */
   readonly leads: () => boolean;
   readonly clockSteps: ClockSteps;
@@ -123,6 +120,7 @@ export function createRetention({
       repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
       repeat('old events', SWEEP_MS, SWEEP_MS, sweepEvents);
       repeat('old webhook deliveries', SWEEP_MS, SWEEP_MS, oldRows.sweepDeliveries);
+      repeat('old rows of the audit log', SWEEP_MS, SWEEP_MS, oldRows.sweepAudit);
       repeat('old ledger rows', SWEEP_MS, SWEEP_MS, oldRows.sweepLedger);
       repeat('old tasks', SWEEP_MS, SWEEP_MS, oldRows.sweepTasks);
       repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(isOver));

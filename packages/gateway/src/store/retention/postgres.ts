@@ -30,6 +30,9 @@ const SQL = named({
       select id from webhook_deliveries where id < $1 and state <> 'pending' and coalesce(tried_at, created_at) <= ${BEFORE}
       order by id limit $4 for update skip locked))
     returning 1`,
+  removeAudit: `
+    delete from audit where ctid = any(array(select ctid from audit where at <= ${BEFORE} order by at limit $1 for update skip locked))
+    returning 1`,
 });
 
 /** The end of rows in the store that nodes share. Each call is a transaction of its own. */
@@ -50,5 +53,7 @@ export function postgresRetention({ connections }: Pick<PostgresParts, 'connecti
     summariseLedger: (old) => connections.transaction((inside) => run(inside, steps.summariseLedger(old))),
     removeDeliveries: async (now, keepMs, limit) =>
       (await connections.run(SQL.removeDeliveries, [deliveryIdAt(now - keepMs), now, keepMs, limit])).length,
+    removeAudit: async (now, keepMs, limit) =>
+      (await connections.run(SQL.removeAudit, [limit, now, keepMs])).length,
   };
 }

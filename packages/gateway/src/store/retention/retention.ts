@@ -23,6 +23,8 @@ export interface RetentionStore {
    * Resolves with their number.
    */
   removeDeliveries(now: number, keepMs: number, limit: number): Promise<number>;
+  /** The same for rows of the audit log. */
+  removeAudit(now: number, keepMs: number, limit: number): Promise<number>;
 }
 
 export interface AcceptedAt {

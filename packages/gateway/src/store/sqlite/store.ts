@@ -93,6 +93,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ledgeredAfter: read.ledgeredAfter,
     summariseLedger: write.summariseLedger,
     removeDeliveries: write.removeDeliveries,
+    removeAudit: write.removeAudit,
     onDelivery(listener) {
       deliveryListeners.add(listener);
       return () => deliveryListeners.delete(listener);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { EngineSettings } from '../../../src/engine/parts.ts';
 import { StoreUnavailable } from '../../../src/store/errors.ts';
 import type { Store } from '../../../src/store/store.ts';
+import { aKey } from '../../support/builders.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 
 const HOUR = 3_600_000;
@@ -127,4 +128,27 @@ describe('ledger rows', () => {
     expect((await world.task(id)).phase).toBe('succeeded');
     expect(await world.ledger(young)).not.toEqual({});
   });
+});
+
+it('the audit log loses what is old, and by default nothing', async () => {
+  const gone = await Promise.all(
+    [0, 2 * HOUR].map(async (auditRetentionMs) => {
+      const removed: number[] = [];
+      const world = await worldOf({ auditRetentionMs }, (store) => ({
+        async removeAudit(...given) {
+          const count = await store.removeAudit(...given);
+          removed.push(count);
+          return count;
+        },
+      }));
+      const entry = { actor: 'cli', action: 'key.created', subject: 'key' };
+      await world.store.putKey(aKey(), { at: world.timers.now(), ...entry });
+      await world.advance(HOUR);
+      expect(removed.filter((count) => count > 0)).toEqual([]);
+      await world.advance(HOUR + SWEEP);
+      return removed.reduce((sum, count) => sum + count, 0);
+    }),
+  );
+  // The entries of the key and of its project.
+  expect(gone).toEqual([0, 2]);
 });

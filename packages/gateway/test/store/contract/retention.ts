@@ -5,7 +5,7 @@ import { newId } from '../../../src/tasks/ids.ts';
 import type { Event } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import type { Task } from '../../../src/tasks/task.ts';
-import { aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
+import { aKey, aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
 import { INTENT, intended, moved } from './steps.ts';
 import { anEndpoint } from './webhooks.ts';
 
@@ -256,5 +256,28 @@ export function describeRetention(name: string, open: () => Promise<OpenedBeside
       [1, 'delivered'],
       [9, 'pending'],
     ]);
+  });
+
+  it(`${name}: rows of the audit log that are old are removed, the oldest first`, async () => {
+    const { store, run, read } = await open();
+    // The first key of a project has an entry for the project, too.
+    await store.putKey(aKey(), { at: NOW, actor: 'cli', action: 'key.created', subject: 'first' });
+    await run('delete from audit');
+    for (const age of [9, 10, 1, 5])
+      await store.putKey(aKey(), {
+        at: NOW - age * DAY,
+        actor: 'cli',
+        action: 'key.created',
+        subject: `${age}`,
+      });
+    const left = async () =>
+      (await read('select subject from audit order by at')).map((row) => Reflect.get(row, 'subject'));
+    expect(await store.removeAudit(NOW, 5 * DAY + 1, 1)).toBe(1);
+    expect(await left()).toEqual(['9', '5', '1']);
+    expect(await store.removeAudit(NOW, 5 * DAY + 1, 10)).toBe(1);
+    expect(await store.removeAudit(NOW, 5 * DAY, 10)).toBe(1);
+    expect(await store.removeAudit(NOW, 5 * DAY, 10)).toBe(0);
+    expect(await left()).toEqual(['1']);
+    expect(await store.removeAudit(NOW, DAY, 10)).toBe(1);
   });
 }

@@ -27,6 +27,9 @@ export function retentionWrites({ db }: WriteParts) {
   const removeDeliveries = db.prepare<[string, number, number]>(`
     delete from webhook_deliveries where id in (
       select id from webhook_deliveries where id < ? and state <> 'pending' and coalesce(tried_at, created_at) <= ? order by id limit ?)`);
+  const removeAudit = db.prepare<[number, number]>(
+    'delete from audit where rowid in (select rowid from audit where at <= ? order by at limit ?)',
+  );
 
   function statement(text: string): Statement<[object], { id: string }> {
     const known = prepared.get(text) ?? db.prepare<[object], { id: string }>(text);
@@ -51,6 +54,8 @@ export function retentionWrites({ db }: WriteParts) {
     summariseLedger: (old: OldTasks): readonly string[] => run(steps.summariseLedger(old)),
     removeDeliveries: (now: number, keepMs: number, limit: number): number =>
       removeDeliveries.run(deliveryIdAt(now - keepMs), now - keepMs, limit).changes,
+    removeAudit: (now: number, keepMs: number, limit: number): number =>
+      removeAudit.run(now - keepMs, limit).changes,
   };
 }
 
