@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { catchInterruption, Interrupted } from '@onetake/gateway';
 import { Client } from 'undici';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
+import { type SendLoad, startClient } from './query/servers.ts';
 import { type CpuTime, cpuTimeOf } from './shared/cpu.ts';
 import { distributionOf } from './shared/distribution.ts';
 import { type Figure, report } from './shared/figures.ts';
@@ -29,11 +29,12 @@ import {
  *   npm run bench:submits -- [--submits 3000] [--rounds 3] [--against ../another-checkout]
  */
 const CLIENTS = 64;
-/** Connections that query the status of one task, each as soon as it is answered. */
+/** Connections that query the status of one task, each as soon as it is answered, from a process of their own. */
 const POLLERS = 16;
-const POLL_MS = 2000;
-/** Before a round of queries: the submitting client is at full speed. */
-const SETTLE_MS = 300;
+/** How many queries are a round of them. */
+const QUERIES = 60_000;
+/** After so many submissions the submitting client has started up: until then it takes a core for itself. */
+const WARM_UP = 200;
 
 const HEADERS = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
 /** The number of the last submission of this process. */
@@ -72,7 +73,7 @@ async function main(): Promise<void> {
     const [rounds, submits] = [Number(options.rounds), Number(options.submits)];
     report([
       ...(await measureSubmits({ bare, gateways, rounds, submits, signal })),
-      ...(await measureQueries(gateways, rounds, signal)),
+      ...(await measureQueries(gateways, startClient(opened), rounds, signal)),
     ]);
   } catch (error) {
     if (!(signal.reason instanceof Interrupted)) throw error;
@@ -196,6 +197,7 @@ interface Queries {
 
 async function measureQueries(
   gateways: readonly Named[],
+  send: SendLoad,
   rounds: number,
   signal: AbortSignal,
 ): Promise<Figure[]> {
@@ -206,10 +208,11 @@ async function measureQueries(
   for (let round = -1; round < rounds; round++)
     for (const { name, server } of gateways) {
       const path = await queuedTask(server);
-      const alone = await query(server, path, signal);
+      signal.throwIfAborted();
+      const alone = await query(server, path, send);
       const submitter = startSubmitter(server);
-      await sleep(SETTLE_MS, undefined, { signal });
-      const beside = await query(server, path, signal);
+      await submitter.ready;
+      const beside = await query(server, path, send);
       const rate = await submitter.end();
       // The first round warms up.
       if (round < 0) continue;
@@ -276,32 +279,26 @@ async function queuedTask({ url }: Server): Promise<string> {
   return `${SUBMIT_PATH}/${id}`;
 }
 
-async function query({ url, pid }: Server, path: string, signal: AbortSignal): Promise<Queries> {
-  const took: number[] = [];
-  const request = { path, method: 'GET' as const, headers: { authorization: HEADERS.authorization } };
-  const both = () => Promise.all([cpuTimeOf(pid), cpuTimeOf(process.pid)]);
+async function query({ url, pid }: Server, path: string, send: SendLoad): Promise<Queries> {
+  const { port } = new URL(url);
+  const load = {
+    port: Number(port),
+    paths: [path],
+    headers: { authorization: HEADERS.authorization },
+    status: 200,
+    requests: QUERIES,
+    connections: POLLERS,
+    pipelining: 1,
+  };
+  const both = () => Promise.all([cpuTimeOf(pid), cpuTimeOf(send.pid)]);
   const [server, client] = await both();
   const began = performance.now();
-  await Promise.all(
-    Array.from({ length: POLLERS }, async () => {
-      const client = new Client(url);
-      for (let sent = began; sent < began + POLL_MS; ) {
-        signal.throwIfAborted();
-        const { statusCode, body } = await client.request(request);
-        await body.dump();
-        if (statusCode !== 200) throw new Error(`${path} was answered with ${statusCode}`);
-        const now = performance.now();
-        took.push(now - sent);
-        sent = now;
-      }
-      await client.close();
-    }),
-  );
-  const { p50, p99 } = distributionOf(took) ?? { p50: Number.NaN, p99: Number.NaN };
+  const took = await send(load);
   const ms = performance.now() - began;
   const [serverAfter, clientAfter] = await both();
   const share = (before: CpuTime, after: CpuTime, what: keyof CpuTime) =>
     (after[what] - before[what]) / 1000 / ms / 0.01;
+  const { p50, p99 } = distributionOf(took) ?? { p50: Number.NaN, p99: Number.NaN };
   return {
     rate: (took.length / ms) * 1000,
     p50,
@@ -314,8 +311,15 @@ async function query({ url, pid }: Server, path: string, signal: AbortSignal): P
   };
 }
 
-/** One client that submits as fast as it is answered, in a process of its own. `end` resolves with its submissions per second. */
-function startSubmitter({ url }: Server): { end(): Promise<number> } {
+interface Submitter {
+  /** Resolves when the client is at full speed. */
+  readonly ready: Promise<unknown>;
+  /** Resolves with its submissions per second since then. */
+  end(): Promise<number>;
+}
+
+/** One client that submits as fast as it is answered, in a process of its own. */
+function startSubmitter({ url }: Server): Submitter {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'submit', url], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -325,10 +329,11 @@ function startSubmitter({ url }: Server): { end(): Promise<number> } {
   });
   const ended = once(child, 'close');
   return {
+    ready: Promise.race([once(child.stdout, 'data'), ended]),
     async end() {
       child.stdin.end();
       await ended;
-      return Number(said);
+      return Number(said.trim().split('\n').at(-1));
     },
   };
 }
@@ -338,6 +343,8 @@ async function submitFlatOut(url: string): Promise<void> {
   const stop = new AbortController();
   process.stdin.resume().once('end', () => stop.abort());
   const client = new Client(url);
+  for (let count = 0; count < WARM_UP; count++) await submitOne(client);
+  console.log('ready');
   const began = performance.now();
   let count = 0;
   for (; !stop.signal.aborted; count++) await submitOne(client);

@@ -1,5 +1,4 @@
-import type { Load } from './load.ts';
-import { AUTHORIZED, cpuPerRequest, type Server } from './servers.ts';
+import { AUTHORIZED, cpuPerRequest, type SendLoad, type Server } from './servers.ts';
 
 /** A query that both servers answer. */
 export interface Compared {
@@ -17,7 +16,7 @@ export interface Comparison {
 }
 
 export interface Contest {
-  readonly send: (load: Load) => Promise<void>;
+  readonly send: SendLoad;
   readonly gateway: Server;
   readonly bare: Server;
   readonly path: string;

@@ -18,15 +18,22 @@ const END_OF_HEAD = '\r\n\r\n';
 const LAST_CHUNK = '\r\n0\r\n\r\n';
 
 /**
- * Sends requests over connections that are kept, and resolves when all are answered. Plain sockets, so that the client takes less time of
- * the machine than the servers that are measured.
+ * Sends requests over connections that are kept, and resolves when all are answered, with how long each answer took its connection, in
+ * milliseconds. Plain sockets, so that the client takes less time of the machine than the servers that are measured.
  */
-export async function runLoad(load: Load): Promise<void> {
-  const asked = { next: 0 };
+export async function runLoad(load: Load): Promise<number[]> {
+  const asked: Asked = { next: 0, took: [] };
   await Promise.all(Array.from({ length: load.connections }, () => oneConnection(load, asked)));
+  return asked.took;
 }
 
-function oneConnection(load: Load, asked: { next: number }): Promise<void> {
+/** What all connections of a load share. */
+interface Asked {
+  next: number;
+  readonly took: number[];
+}
+
+function oneConnection(load: Load, asked: Asked): Promise<void> {
   const { port, paths, headers, status, requests, pipelining } = load;
   const head = `${Object.entries({ host: `127.0.0.1:${port}`, connection: 'keep-alive', ...headers })
     .map(([name, value]) => `${name}: ${value}\r\n`)
@@ -35,6 +42,7 @@ function oneConnection(load: Load, asked: { next: number }): Promise<void> {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     let waiting = 0;
     let rest = '';
+    let since = performance.now();
     const ask = () => {
       let text = '';
       for (; waiting < pipelining && asked.next < requests; waiting++)
@@ -51,6 +59,9 @@ function oneConnection(load: Load, asked: { next: number }): Promise<void> {
         const { answers, end } = answersIn(rest, status);
         if (answers === 0) return;
         waiting -= answers;
+        const now = performance.now();
+        asked.took.push(...new Array(answers).fill(now - since));
+        since = now;
         rest = rest.slice(end);
         ask();
       } catch (error) {
@@ -93,7 +104,7 @@ function lengthOf(text: string, from: number, status: number): number | undefine
 if (import.meta.main) {
   process.on('message', (load: Load) => {
     runLoad(load).then(
-      () => process.send?.({}),
+      (took) => process.send?.({ took }),
       (error) => process.send?.({ error: String(error) }),
     );
   });

@@ -60,20 +60,28 @@ export async function startBare(answer: BareAnswer, opened: AsyncDisposableStack
 }
 
 /** A process that sends loads, so that the client does not share the event loop of whoever measures. */
-export function startClient(opened: AsyncDisposableStack): (load: Load) => Promise<void> {
+export function startClient(opened: AsyncDisposableStack): SendLoad {
   const child = fork(join(HERE, 'load.ts'), { execArgv: [] });
   endWith(opened, child);
   const ended = once(child, 'exit').then(() => [{ error: 'the client ended' }]);
-  return async (load) => {
+  const send = async (load: Load) => {
     child.send(load);
-    const [{ error }] = await Promise.race([once(child, 'message'), ended]);
+    const [{ error, took }] = await Promise.race([once(child, 'message'), ended]);
     if (error !== undefined) throw new Error(error);
+    return took;
   };
+  return Object.assign(send, { pid: pidOf(child) });
+}
+
+/** Has a load sent by the process `pid`. Resolves with how long each answer took, in milliseconds. */
+export interface SendLoad {
+  (load: Load): Promise<number[]>;
+  readonly pid: number;
 }
 
 /** The CPU time of all threads of a server, and of the processes that it has started, for each request of a load; microseconds. */
 export async function cpuPerRequest(
-  send: (load: Load) => Promise<void>,
+  send: (load: Load) => Promise<unknown>,
   pid: number,
   load: Load,
 ): Promise<number> {
