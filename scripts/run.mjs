@@ -75,7 +75,7 @@ const USAGES = {
   'bench:polling':
     '[--tasks 100000] [--only log-normal,account] [--plots folder]     delay and polls beside the optimum, in virtual time',
   'bench:delivery':
-    '[--tasks 200] [--waits 10000] [--rounds 1] [--against checkout]     how long after the end of a task clients know of it, by the way they learn it',
+    '[--tasks 100] [--waits 10000] [--rounds 1] [--against checkout]     how long after the end of a task clients know of it, by the way they learn it',
   'bench:webhooks':
     '[--pending 100000] [--lanes 10000] [--rows 1000000] [--against checkout]     taking due webhooks and listing them, with many stored',
   'bench:lists': '[--rows 1000000] [--against checkout]     lists of tasks by every filter, with many stored',
