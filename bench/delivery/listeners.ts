@@ -51,6 +51,8 @@ export async function openWaits(
 ): Promise<Disposable & { readonly open: number }> {
   const { hostname: host, port } = new URL(url);
   const sockets: Socket[] = [];
+  const plain = (n: number) =>
+    `GET /v1/video/generations/${ids[n % ids.length]} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${apiKey}\r\n\r\n`;
   // Clients come at any time, so not all of them are answered at once.
   const request = (n: number) =>
     `GET /v1/video/generations/${ids[n % ids.length]}?wait=${30 + (n % 31)} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${apiKey}\r\n\r\n`;
@@ -58,6 +60,9 @@ export async function openWaits(
     const socket = connect({ host, port: Number(port) });
     sockets.push(socket);
     await once(socket, 'connect');
+    // Once it is answered, the gateway has accepted the connection: no more are opened than it takes.
+    socket.write(plain(n));
+    await once(socket, 'data');
     let task = n;
     socket
       .on('error', () => undefined)

@@ -553,6 +553,12 @@ const createInspector = (native: NativePool, { digest, follow }: Digester): Vide
   poster: (videoPath, use) => withPosterFile(native, videoPath, use),
 });
 
+/**
+ * Connections that the kernel completes before they are accepted, as far as it allows (`net.core.somaxconn`). It drops what is beyond, and a client
+ * tries again only after a second, then two, then four: after a restart, clients that hold queries come back by the thousand. Node's default is 511.
+ */
+const BACKLOG = 4096;
+
 async function listen(
   server: App,
   { host, port }: Pick<Config, 'host' | 'port'>,
@@ -560,7 +566,7 @@ async function listen(
 ): Promise<string> {
   try {
     const options = shared ? await sharedListenOptions(host, port, shared) : { port };
-    return await server.listen({ host, ...options });
+    return await server.listen({ host, backlog: BACKLOG, ...options });
   } catch (cause) {
     const why = cause instanceof Error && 'code' in cause ? cause.code : String(cause);
     throw new OnetakeError(
