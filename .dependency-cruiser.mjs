@@ -58,7 +58,7 @@ const MAY_IMPORT = {
   ],
   limits: ['cluster', 'observability', 'providers', 'store', 'tasks', 'time'],
   cluster: ['observability', 'store', 'tasks', 'time'],
-  auth: ['store', 'tasks', 'time'],
+  auth: ['store', 'catalogue', 'tasks', 'time'],
   providers: ['catalogue', 'native', 'net', 'observability', 'settingSchemas', 'tasks', 'time', 'yamlFile'],
   store: ['observability', 'tasks', 'time'],
   media: ['catalogue', 'native', 'net', 'observability', 'tasks', 'time'],

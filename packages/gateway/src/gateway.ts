@@ -11,6 +11,7 @@ import { createAnnouncement, createFrames } from './api/views/event.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
+import { createProjects } from './auth/projects.ts';
 import { type Catalogue, createCatalogue } from './catalogue/catalogue.ts';
 import { serves } from './catalogue/serving.ts';
 import { openStore } from './cluster/open.ts';
@@ -236,6 +237,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     },
     catalogue,
     keys,
+    projects: createProjects(store, clock),
     keyring,
     feed,
     engine,

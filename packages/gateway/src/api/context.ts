@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { Keyring } from '../auth/keyring.ts';
 import type { Keys } from '../auth/keys.ts';
+import type { Projects } from '../auth/projects.ts';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -48,6 +49,7 @@ export interface ApiContext {
   readonly spriteSheets: SpriteSheets;
   readonly links: MediaLinks;
   readonly keys: Keys;
+  readonly projects: Projects;
   readonly keyring: Keyring;
   readonly snapshots: Snapshots;
   /** The end of the event log, as it is sent. */

@@ -349,15 +349,68 @@ export const NotReadyAnswer = z.object({
   unfinished_tasks: z.int().describe('Tasks that this node drives'),
 });
 
+/** Whatever is missing or null has no limit. */
+export const LimitsView = z.strictObject({
+  requests_per_minute: z.int().min(1).nullish(),
+  tasks_in_flight: z.int().min(1).nullish().describe('Unfinished tasks at a time'),
+  daily_budget: z
+    .number()
+    .min(0)
+    .max(1e9)
+    .nullish()
+    .describe('What the tasks of a UTC day may cost, in units of the currency'),
+  monthly_budget: z
+    .number()
+    .min(0)
+    .max(1e9)
+    .nullish()
+    .describe('What the tasks of a UTC month may cost, in units of the currency'),
+});
+
 export const KeyView = z.object({
   id: z.string(),
   name: z.string(),
   project: z.string(),
   prefix: z.string(),
   scopes: z.array(z.enum(SCOPES)),
+  models: z.array(z.string()).optional().describe('Absent: all'),
+  limits: LimitsView.optional(),
+  default_metadata: z.record(z.string(), z.string()).optional(),
   created_at: unixSeconds,
   expires_at: unixSeconds.optional(),
   revoked_at: unixSeconds.optional(),
+  replaced_by: z.string().optional().describe('The key that it was rotated to'),
+});
+
+export const CreatedKey = KeyView.extend({ key: z.string() });
+export const RotatedKey = CreatedKey.extend({ former: KeyView });
+
+export const ProjectView = z.object({
+  id: z.string(),
+  name: z.string(),
+  limits: LimitsView.optional(),
+  default_metadata: z.record(z.string(), z.string()).optional(),
+  created_at: unixSeconds,
+  archived_at: unixSeconds.optional().describe('Since then it takes no new tasks'),
+});
+
+export const AuditView = z.object({
+  id: z.string(),
+  at: unixSeconds,
+  actor: z.string().describe('A key id, or `cli`, `bootstrap` or `first-start`'),
+  action: z.string(),
+  subject: z.string().describe('The id of what was changed'),
+  detail: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('What is new has its settings here, and what was changed pairs of before and after'),
+});
+
+export const AuditList = z.object({
+  object: z.literal('list'),
+  data: z.array(AuditView),
+  has_more: z.boolean(),
+  next_cursor: z.string().optional(),
 });
 
 export const EndpointView = z.object({

@@ -29,6 +29,7 @@ import { keyRoutes } from './routes/keys.ts';
 import { linkRoutes } from './routes/links.ts';
 import { mcpRoute } from './routes/mcp.ts';
 import { modelRoutes } from './routes/models.ts';
+import { projectRoutes } from './routes/projects.ts';
 import { queryRoute } from './routes/query.ts';
 import { answerAheadOfRouter, createQuickQuery } from './routes/quickQuery.ts';
 import { submitRoute } from './routes/submit.ts';
@@ -96,6 +97,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   modelRoutes(app, context);
   linkRoutes(app, context);
   keyRoutes(app, context);
+  projectRoutes(app, context);
   callbackRoutes(app, context);
   mcpRoute(app, context);
   healthRoutes(app, context);

@@ -1,9 +1,13 @@
 import { hash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { withDefaultMetadata } from '../auth/allowance.ts';
+import { requireModel } from '../auth/allowedModels.ts';
+import { refuseArchived } from '../auth/projects.ts';
 import { checkMeasuredReferences } from '../catalogue/measuredReferences.ts';
-import { checkRequest } from '../catalogue/validate/request.ts';
+import { type CheckedRequest, checkRequest } from '../catalogue/validate/request.ts';
 import { answered, logOf } from '../observability/requestLog.ts';
 import { OutcomeUnknown } from '../store/errors.ts';
+import type { KeyWithProject } from '../store/projects.ts';
 import type { IdempotencyRecord } from '../store/store.ts';
 import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import type { VideoRequest } from '../tasks/request.ts';
@@ -45,7 +49,7 @@ export function createSubmission(context: ApiContext): Submission {
     idempotency: IdempotencyRecord | undefined,
   ) {
     const key = keyOf(request);
-    const wanted = checkRequest(await unified(), catalogue);
+    const wanted = allowed(key, checkRequest(await unified(), catalogue));
     catalogue.requireAvailable(wanted.model);
     const checked = await withSource(context, request, wanted);
     const { webhookUrl } = checked;
@@ -120,9 +124,17 @@ export function createSubmission(context: ApiContext): Submission {
     // gateway that is stopping now.
     const earlier = idempotency && (await engine.acceptedUnder(key.projectId, idempotency));
     if (earlier) return { task: earlier, replayed: true };
+    refuseArchived(key.project);
     if (engine.draining) throw draining();
     return submit(request, reply, asked, idempotency);
   };
+}
+
+/** A request as its key may make it, with the metadata that key and project add. Throws if it may not. */
+function allowed(key: KeyWithProject, checked: CheckedRequest): CheckedRequest {
+  requireModel(key, checked.model.id);
+  const metadata = withDefaultMetadata(key, checked.draft.metadata);
+  return metadata ? { ...checked, draft: { ...checked.draft, metadata } } : checked;
 }
 
 /** Images are hashed separately, so that a large body is not serialised a second time. */

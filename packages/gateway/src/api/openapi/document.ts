@@ -40,7 +40,7 @@ export async function useOpenApi(app: App, { settings, clock }: ApiContext): Pro
         { name: 'Webhooks', description: 'Where events are announced, and what was sent' },
         { name: 'Models', description: 'The models and what they accept' },
         { name: 'Media', description: 'Signed links' },
-        { name: 'Admin', description: 'API keys' },
+        { name: 'Admin', description: 'Projects, API keys, and who changed what' },
         { name: 'Operations', description: 'For load balancers' },
       ],
       components: {

@@ -3,7 +3,7 @@ import type { Given } from '../fields.ts';
 import { shown } from '../words.ts';
 
 const URL_MAX_LENGTH = 2048;
-const METADATA_PAIRS = 16;
+export const METADATA_PAIRS = 16;
 const METADATA_KEY_LENGTH = 64;
 const METADATA_VALUE_LENGTH = 512;
 /** Bytes of JSON. */
