@@ -12,6 +12,7 @@ import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
 import { createProjects } from './auth/projects.ts';
+import { createRequestRates } from './auth/requestRates.ts';
 import { type Catalogue, createCatalogue } from './catalogue/catalogue.ts';
 import { serves } from './catalogue/serving.ts';
 import { openStore } from './cluster/open.ts';
@@ -238,6 +239,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     catalogue,
     keys,
     projects: createProjects(store, clock),
+    rates: createRequestRates(store.sharedLimits, clock),
     keyring,
     feed,
     engine,

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { Keyring } from '../auth/keyring.ts';
 import type { Keys } from '../auth/keys.ts';
 import type { Projects } from '../auth/projects.ts';
+import type { RequestRates } from '../auth/requestRates.ts';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -50,6 +51,7 @@ export interface ApiContext {
   readonly links: MediaLinks;
   readonly keys: Keys;
   readonly projects: Projects;
+  readonly rates: RequestRates;
   readonly keyring: Keyring;
   readonly snapshots: Snapshots;
   /** The end of the event log, as it is sent. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fastify, { type FastifyBaseLogger, type FastifyReply, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { type RateState, type RequestRates, TooManyRequests } from '../auth/requestRates.ts';
 import {
   createRequestLog,
   levelOf,
@@ -9,6 +10,7 @@ import {
   pathOf,
   requestIdOf,
 } from '../observability/requestLog.ts';
+import type { KeyWithProject } from '../store/projects.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
@@ -142,7 +144,7 @@ const withoutInfo = (log: FastifyBaseLogger): FastifyBaseLogger =>
   Object.create(log, { info: { value: () => undefined } });
 
 /** Authentication, the headers that every answer has, and the request log. Callbacks instead of promises: this is the hot path. */
-function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
+function addHooks(app: App, { draining, keyring, rates, logger }: ApiContext): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     if (request.raw.httpVersionMinor > 0 && request.headers.host === undefined) return done(noHost());
@@ -153,12 +155,15 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
     if (request.method === 'OPTIONS') return done();
     // The router decodes `/%761/` to `/v1/`, so its route counts as well. The raw path is checked first because it is cheaper.
     if (!isOfTheApi(request.url) && !isOfTheApi(request.routeOptions.url ?? '')) return done();
-    request.apiKey = keyring.known(request.headers.authorization, request.socket);
-    if (request.apiKey) return done(missingScope(request.apiKey, request));
-    keyring.authenticate(request.headers.authorization).then((key) => {
+    const admit = (key: KeyWithProject) => {
       request.apiKey = key;
-      done(missingScope(key, request));
-    }, done);
+      const missing = missingScope(key, request);
+      if (missing) done(missing);
+      else countRequest(rates, key, reply, done);
+    };
+    const known = keyring.known(request.headers.authorization, request.socket);
+    if (known) admit(known);
+    else keyring.authenticate(request.headers.authorization).then(admit, done);
   });
   app.addHook('onRequest', (request, _reply, done) => {
     done(request.url.includes('?') ? unknownParameters(request) : undefined);
@@ -175,6 +180,41 @@ function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
     if (!logger.isLevelEnabled(level) || (request.isLogged && reply.statusCode === 200)) return;
     logCompleted(logOf(request), level, request, reply, request.apiKey?.id, request.refusal);
   });
+}
+
+/**
+ * Counts a request of a key with limits, and tells them with its answer (draft-ietf-httpapi-ratelimit-headers). Calls `done` with the 429 if
+ * one is reached. Keys without limits pay nothing.
+ */
+function countRequest(
+  rates: RequestRates,
+  key: KeyWithProject,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+): void {
+  const taking = rates.take(key);
+  if (!taking) {
+    done();
+    return;
+  }
+  taking.then(
+    (states) => {
+      tell(reply, states);
+      done();
+    },
+    (error: Error) => {
+      if (error instanceof TooManyRequests) tell(reply, [error.state]);
+      done(error);
+    },
+  );
+}
+
+function tell(reply: FastifyReply, states: readonly RateState[]): void {
+  reply.header('ratelimit-policy', states.map(({ name, limit }) => `"${name}";q=${limit};w=60`).join(', '));
+  reply.header(
+    'ratelimit',
+    states.map(({ name, remaining, resetSeconds: t }) => `"${name}";r=${remaining};t=${t}`).join(', '),
+  );
 }
 
 const noHost = (): OnetakeError => invalidRequest('An HTTP/1.1 request needs the header "Host".');

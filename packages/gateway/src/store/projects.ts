@@ -37,6 +37,9 @@ export interface KeyRow {
   readonly replacedBy?: string;
 }
 
+/** The id under which the use of a key is counted for its limits: the same after a rotation. */
+export const familyOf = ({ family, id }: KeyRow): string => family ?? id;
+
 export interface AuditRow {
   readonly at: number;
   /** Key id, or `cli` or `bootstrap`. */

@@ -201,6 +201,11 @@ export interface SharedLimitStore {
   ): Promise<readonly { readonly account: string; readonly inFlight: number }[]>;
   /** Reserves permits of rates. Does not wait until they are durable. */
   reserve(requests: readonly PermitRequest[]): Promise<readonly PermitGrant[]>;
+  /**
+   * Counts `wanted` requests of a key or project in a minute since 1970. Resolves with how many all nodes had counted before. Not durable: a
+   * crash of the database forgets the minute.
+   */
+  takeRequests(subject: string, minute: number, wanted: number): Promise<number>;
   /** Names of living nodes of an earlier version, which do not count places. */
   oldNodes(): Promise<readonly string[]>;
   /**

@@ -72,6 +72,7 @@ function nodesAtOneAccount(lags: readonly number[], inFlight: number, random: ()
       recountPlaces: async () => [],
       freeLingeringPlaces: async () => [],
       reserve: async () => [],
+      takeRequests: async () => 0,
       oldNodes: async () => [],
       onPlaces(listener) {
         own.set(name, listener);

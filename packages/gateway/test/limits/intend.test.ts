@@ -32,6 +32,7 @@ async function shared() {
       recountPlaces: async () => [],
       freeLingeringPlaces: async () => [],
       reserve: async () => [],
+      takeRequests: async () => 0,
       oldNodes: async () => [],
       onPlaces(listener) {
         listeners.push(listener);

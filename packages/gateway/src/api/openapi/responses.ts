@@ -32,6 +32,11 @@ const header = (description: string): Header => ({ description, schema: { type: 
 const REQUEST_ID: Headers = {
   'X-Request-Id': header('Include it when you report a problem to the operator'),
 };
+const RATES: Headers = {
+  RateLimit: header('Of a key with limits: what remains of each, and the seconds until it is whole again'),
+  'RateLimit-Policy': header('Of a key with limits: each, and the seconds that it is for'),
+};
+const rateHeaders = ({ security }: Operation): Headers => (security?.length === 0 ? {} : RATES);
 const RETRY: Headers = { 'Retry-After': header('Seconds until a retry makes sense') };
 const APPLIED: Headers = {
   'Preference-Applied': header('`wait=30` if the `Prefer` header decided; at most 60'),
@@ -142,9 +147,13 @@ function commonErrors({ requestBody, security }: Operation): Record<string, stri
           408: 'The body stopped arriving',
           413: 'The body is too large',
           415: 'The body is not JSON, or is compressed; `Accept-Encoding` says what is accepted',
-          429: 'Too many large bodies at once',
         }
       : {}),
+    ...(security?.length === 0
+      ? {}
+      : {
+          429: `The key or its project has made its requests of the minute${requestBody ? ', or there are too many large bodies at once' : ''}`,
+        }),
     431: 'The address and the headers have more than 16 KiB together',
     500: 'A bug in the gateway; report the request id to the operator',
     503: 'The gateway is stopping, or its database or storage is unavailable',
@@ -182,6 +191,7 @@ function describeOperation(operation: Operation, error: object): void {
     response.headers = {
       ...REQUEST_ID,
       ...(status === '429' || status === '503' ? RETRY : {}),
+      ...(status === '429' || status.startsWith('2') ? rateHeaders(operation) : {}),
       ...HEADERS[id]?.[status],
     };
   }

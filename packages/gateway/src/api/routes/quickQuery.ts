@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { hasScope } from '../../auth/keyring.ts';
+import { isRated } from '../../auth/requestRates.ts';
 import { createRequestLog, levelOf, logCompleted, requestIdOf } from '../../observability/requestLog.ts';
 import type { ApiContext } from '../context.ts';
 import { checkConditions } from '../http/conditions.ts';
@@ -26,7 +27,7 @@ export function createQuickQuery(context: ApiContext, counts: RequestCounts): Qu
     if (method !== 'GET' || url.length !== LENGTH || !url.startsWith(PREFIX)) return false;
     if (draining.begun || !isPlain(headers) || (answersPages && headers.origin !== undefined)) return false;
     const key = keyring.known(headers.authorization, socket);
-    if (!key || !hasScope(key, 'read')) return false;
+    if (!key || !hasScope(key, 'read') || isRated(key)) return false;
     const snapshot = snapshots.cached(url.slice(PREFIX.length));
     if (snapshot?.task.projectId !== key.projectId || snapshot.task.deletedAt !== undefined) return false;
 

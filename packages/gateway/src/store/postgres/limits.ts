@@ -120,6 +120,12 @@ const statementsWith = (clock: string) =>
       select account_id, failures, greatest(0, blocked_until - (${clock}))::double precision as wait_ms, reason,
         revision::double precision as revision
       from account_state where account_id = any($1::text[]) and revision > 0`,
+    /** $1 the subject, $2 the minute, $3 how many. A node whose clock is behind counts in the minute of the others. */
+    takeRequests: `
+      insert into request_counts as c (subject, minute, n) values ($1, $2::bigint, $3::bigint)
+      on conflict (subject) do update set minute = greatest(c.minute, excluded.minute),
+        n = case when c.minute < excluded.minute then excluded.n else c.n + excluded.n end
+      returning n - $3::bigint as before`,
     /** $1 the account, $2 failures, $3 milliseconds to wait, $4 the upstream's message, $5 the reason. */
     reportTrouble: `
       insert into account_state as s
@@ -246,6 +252,10 @@ export function postgresSharedLimits(parts: LimitParts): Omit<SharedLimitStore, 
         const request = requests[row.n];
         return request ? [grantOf(request, row)] : [];
       });
+    },
+    async takeRequests(subject, minute, wanted) {
+      const [row] = await run<{ before: number }>(sql.takeRequests, [subject, minute, wanted]);
+      return row?.before ?? 0;
     },
     async oldNodes() {
       const rows = await read<{ name: string }>(sql.oldNodes);

@@ -21,4 +21,8 @@ export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
   if (dialect === 'sqlite') return;
   await run('alter table audit add column seq bigint generated always as identity');
   await run('create unique index audit_by_seq on audit (seq)');
+  // Not worth a sync: after a crash of the database it is empty, and each limit of its minute is there once more.
+  await run(
+    'create unlogged table request_counts (subject text primary key, minute bigint not null, n bigint not null)',
+  );
 }
