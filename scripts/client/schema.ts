@@ -106,25 +106,36 @@ function schemasOf(document: Document): object {
     if (!schema) throw new Error(`The OpenAPI document has no JSON for ${id}.`);
     return schema;
   };
-  const answer = (id: string) => json(id, operation(id).responses?.[200]);
-  const query = (operation('listVideoTasks').parameters ?? []).filter(
-    (parameter) => parameter.in === 'query',
-  );
-  const schemas = {
-    SubmitBody: json('submitVideo', operation('submitVideo').requestBody),
-    Submitted: unheld(answer('submitVideo')),
-    Task: answer('getVideoTask'),
-    Model: answer('getModel'),
-    ListQuery: {
-      type: 'object',
-      properties: Object.fromEntries(
+  const answer = (id: string, status = 200) => json(id, operation(id).responses?.[status]);
+  const body = (id: string) => json(id, operation(id).requestBody);
+  const queryOf = (id: string) => ({
+    type: 'object',
+    properties: Object.fromEntries(
+      (operation(id).parameters ?? [])
+        .filter((parameter) => parameter.in === 'query')
         // A parameter with a default may be left out.
-        query.map(({ name, description, schema: { default: _, ...schema } }) => [
+        .map(({ name, description, schema: { default: _, ...schema } }) => [
           name,
           { ...schema, description },
         ]),
-      ),
-    },
+    ),
+  });
+  const schemas = {
+    SubmitBody: body('submitVideo'),
+    Submitted: unheld(answer('submitVideo')),
+    Task: answer('getVideoTask'),
+    Model: answer('getModel'),
+    ListQuery: queryOf('listVideoTasks'),
+    Project: answer('getProject'),
+    NewProject: body('createProject'),
+    ProjectChanges: body('updateProject'),
+    Key: answer('updateKey'),
+    CreatedKey: answer('createKey', 201),
+    RotatedKey: answer('rotateKey', 201),
+    NewKey: body('createKey'),
+    KeyChanges: body('updateKey'),
+    AuditPage: answer('listAudit'),
+    AuditQuery: queryOf('listAudit'),
   };
   return { openapi: '3.1.0', info: { title: 'Onetake', version: '1' }, paths: {}, components: { schemas } };
 }

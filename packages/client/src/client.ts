@@ -1,3 +1,4 @@
+import { type Admin, createAdmin } from './admin.ts';
 import { type Download, type DownloadOptions, download } from './download.ts';
 import { ConnectionError, OnetakeError } from './errors.ts';
 import { type EventOptions, watchEvents } from './events.ts';
@@ -24,9 +25,12 @@ const SUBMIT_TIMEOUT_MS = 180_000;
 /** A client of a gateway. It keeps no connection and no state of a task, so any number of calls can run at once. */
 export class Onetake {
   readonly #server: Server;
+  /** Projects, keys and the audit log, for a key with the scope `admin`. */
+  readonly admin: Admin;
 
   constructor(options: HttpOptions) {
     this.#server = { http: createHttp(options, SYSTEM_TIMING), abilities: { events: true, hold: true } };
+    this.admin = createAdmin(this.#server.http);
   }
 
   /**

@@ -14,7 +14,7 @@ export interface HttpOptions {
 
 /** One call of the API. */
 export interface Call {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Below the base URL. A whole URL of another origin is called without the API key. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;

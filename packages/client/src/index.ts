@@ -1,5 +1,6 @@
 /** The public exports of this package. */
 
+export type { Admin } from './admin.ts';
 export { Onetake } from './client.ts';
 export type { Download, DownloadOptions } from './download.ts';
 export {
@@ -23,11 +24,21 @@ export {
 export type { EventOptions } from './events.ts';
 export type { HttpOptions as OnetakeOptions } from './http.ts';
 export type {
+  AuditEntry,
+  AuditParams,
   CallOptions,
+  CreatedKey,
   GenerateOptions,
+  Key,
+  KeyChanges,
   ListParams,
   Model,
+  NewKey,
+  NewProject,
   Progress,
+  Project,
+  ProjectChanges,
+  RotatedKey,
   SubmitOptions,
   SubmitParams,
   Submitted,

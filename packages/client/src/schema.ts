@@ -332,4 +332,304 @@ export interface Schemas {
         readonly status?: "queued" | "in_progress" | "succeeded" | "failed";
         readonly model?: string;
     };
+    readonly Project: {
+        readonly id: string;
+        readonly name: string;
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        };
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        };
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly created_at: number;
+        /**
+         * @description Since then it takes no new tasks
+         * @example 1795617056
+         */
+        readonly archived_at?: number;
+    };
+    readonly NewProject: {
+        /** @description What keys name it by */
+        readonly id: string;
+        readonly name?: string;
+        /** @description What all of its keys may use together. Replaces all of the former ones */
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        } | null;
+        /** @description Metadata of its tasks. What a task or its key says otherwise wins */
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        } | null;
+    };
+    readonly ProjectChanges: {
+        readonly name?: string;
+        /** @description What all of its keys may use together. Replaces all of the former ones */
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        } | null;
+        /** @description Metadata of its tasks. What a task or its key says otherwise wins */
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        } | null;
+        /** @description An archived project takes no new tasks and no new keys. What it has goes on, and can be read */
+        readonly archived?: boolean;
+    };
+    readonly Key: {
+        readonly id: string;
+        readonly name: string;
+        readonly project: string;
+        readonly prefix: string;
+        readonly scopes: readonly ("generate" | "read" | "admin" | "billing")[];
+        /** @description Absent: all */
+        readonly models?: readonly string[];
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        };
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        };
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly created_at: number;
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly expires_at?: number;
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly revoked_at?: number;
+        /** @description The key that it was rotated to */
+        readonly replaced_by?: string;
+    };
+    readonly CreatedKey: {
+        readonly id: string;
+        readonly name: string;
+        readonly project: string;
+        readonly prefix: string;
+        readonly scopes: readonly ("generate" | "read" | "admin" | "billing")[];
+        /** @description Absent: all */
+        readonly models?: readonly string[];
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        };
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        };
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly created_at: number;
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly expires_at?: number;
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly revoked_at?: number;
+        /** @description The key that it was rotated to */
+        readonly replaced_by?: string;
+        readonly key: string;
+    };
+    readonly RotatedKey: {
+        readonly id: string;
+        readonly name: string;
+        readonly project: string;
+        readonly prefix: string;
+        readonly scopes: readonly ("generate" | "read" | "admin" | "billing")[];
+        /** @description Absent: all */
+        readonly models?: readonly string[];
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        };
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        };
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly created_at: number;
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly expires_at?: number;
+        /**
+         * @description Unix seconds
+         * @example 1795617056
+         */
+        readonly revoked_at?: number;
+        /** @description The key that it was rotated to */
+        readonly replaced_by?: string;
+        readonly key: string;
+        readonly former: {
+            readonly id: string;
+            readonly name: string;
+            readonly project: string;
+            readonly prefix: string;
+            readonly scopes: readonly ("generate" | "read" | "admin" | "billing")[];
+            /** @description Absent: all */
+            readonly models?: readonly string[];
+            readonly limits?: {
+                readonly requests_per_minute?: number | null;
+                /** @description Unfinished tasks at a time */
+                readonly tasks_in_flight?: number | null;
+                /** @description What the tasks of a UTC day may cost, in units of the currency */
+                readonly daily_budget?: number | null;
+                /** @description What the tasks of a UTC month may cost, in units of the currency */
+                readonly monthly_budget?: number | null;
+            };
+            readonly default_metadata?: {
+                readonly [key: string]: string;
+            };
+            /**
+             * @description Unix seconds
+             * @example 1795617056
+             */
+            readonly created_at: number;
+            /**
+             * @description Unix seconds
+             * @example 1795617056
+             */
+            readonly expires_at?: number;
+            /**
+             * @description Unix seconds
+             * @example 1795617056
+             */
+            readonly revoked_at?: number;
+            /** @description The key that it was rotated to */
+            readonly replaced_by?: string;
+        };
+    };
+    readonly NewKey: {
+        readonly name: string;
+        /** @description Tasks belong to a project and are invisible to others; default `default`. It is created if there is none */
+        readonly project?: string;
+        /** @description `generate` includes `read`; by default a key has `generate` */
+        readonly scopes?: readonly ("generate" | "read" | "admin" | "billing")[];
+        /** @description The models that it may use, by ids in which `*` stands for any characters; null: all */
+        readonly models?: readonly string[] | null;
+        /** @description Besides those of the project. Replaces all of the former ones */
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        } | null;
+        /** @description Metadata of its tasks. What the task itself gives wins, and then what the key has over the project */
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        } | null;
+        /** @description Seconds */
+        readonly expires_in?: number;
+    };
+    readonly KeyChanges: {
+        readonly name?: string;
+        /** @description `generate` includes `read`; by default a key has `generate` */
+        readonly scopes?: readonly ("generate" | "read" | "admin" | "billing")[];
+        /** @description The models that it may use, by ids in which `*` stands for any characters; null: all */
+        readonly models?: readonly string[] | null;
+        /** @description Besides those of the project. Replaces all of the former ones */
+        readonly limits?: {
+            readonly requests_per_minute?: number | null;
+            /** @description Unfinished tasks at a time */
+            readonly tasks_in_flight?: number | null;
+            /** @description What the tasks of a UTC day may cost, in units of the currency */
+            readonly daily_budget?: number | null;
+            /** @description What the tasks of a UTC month may cost, in units of the currency */
+            readonly monthly_budget?: number | null;
+        } | null;
+        /** @description Metadata of its tasks. What the task itself gives wins, and then what the key has over the project */
+        readonly default_metadata?: {
+            readonly [key: string]: string;
+        } | null;
+        /** @description Seconds from now; null: never */
+        readonly expires_in?: number | null;
+    };
+    readonly AuditPage: {
+        /** @enum {string} */
+        readonly object: "list";
+        readonly data: readonly {
+            readonly id: string;
+            /**
+             * @description Unix seconds
+             * @example 1795617056
+             */
+            readonly at: number;
+            /** @description A key id, or `cli`, `bootstrap` or `first-start` */
+            readonly actor: string;
+            readonly action: string;
+            /** @description The id of what was changed */
+            readonly subject: string;
+            /** @description What is new has its settings here, and what was changed pairs of before and after */
+            readonly detail?: {
+                readonly [key: string]: unknown;
+            };
+        }[];
+        readonly has_more: boolean;
+        readonly next_cursor?: string;
+    };
+    readonly AuditQuery: {
+        readonly limit?: number;
+        readonly after?: string;
+        readonly actor?: string;
+        readonly action?: string;
+        readonly subject?: string;
+        /** @description Unix seconds: what was done then or later */
+        readonly from?: number;
+        /** @description Unix seconds: what was done before */
+        readonly to?: number;
+    };
 }

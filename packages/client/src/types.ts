@@ -38,6 +38,21 @@ export type ListParams = Omit<Schemas['ListQuery'], 'after'> & {
   readonly metadata?: Readonly<Record<string, string>>;
 };
 
+export type Project = Schemas['Project'];
+export type NewProject = Schemas['NewProject'];
+export type ProjectChanges = Schemas['ProjectChanges'];
+
+/** An API key, without the key itself. */
+export type Key = Schemas['Key'];
+export type CreatedKey = Schemas['CreatedKey'];
+export type RotatedKey = Schemas['RotatedKey'];
+export type NewKey = Schemas['NewKey'];
+export type KeyChanges = Schemas['KeyChanges'];
+
+export type AuditEntry = Schemas['AuditPage']['data'][number];
+/** Which entries of the audit log to read. */
+export type AuditParams = Omit<Schemas['AuditQuery'], 'after'>;
+
 /** Options of every call. */
 export interface CallOptions {
   /** Ends the call when it is aborted; what the server has accepted stays accepted. */

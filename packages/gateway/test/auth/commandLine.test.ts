@@ -51,6 +51,75 @@ describe('beside a running gateway', () => {
 });
 
 describe('without a gateway', () => {
+  it('projects are created, shown, changed, archived and restored, and the audit log names the command line', async () => {
+    const dir = await tempFolder();
+    const projects = async (...args: string[]) => (await onetake(dir, 'projects', ...args)).stdout;
+    const given = ['--monthly-budget', '12.50', '--tasks-in-flight', '3', '--metadata', 'team=a,stage=test'];
+    expect(await projects('create', 'studio', '--name', 'The studio', ...given)).toBe('Created studio.\n');
+    await onetake(dir, 'keys', 'create', '--name', 'app', '--project', 'studio', '--scopes', 'read');
+    const shown = await projects('show', 'studio');
+    expect(shown).toMatch(/^studio {2}active .* 3 tasks in flight, 12\.5 a month {2}The studio$/m);
+    expect(shown).toMatch(/^metadata: team=a,stage=test$/m);
+    expect(shown).toMatch(/^key_.* {2}read {2}app$/m);
+    await projects('set', 'studio', '--monthly-budget', 'none', '--requests-per-minute', '60');
+    await projects('archive', 'studio');
+    expect(await projects('list')).toMatch(
+      /^studio {2}archived .* 60 requests a minute, 3 tasks in flight /m,
+    );
+    expect(await projects('archive', 'studio', '--restore')).toBe('Restored studio.\n');
+
+    const store = await openSqliteStore({ dir, exclusive: true });
+    expect(await store.project('studio')).toStrictEqual({
+      id: 'studio',
+      name: 'The studio',
+      createdAt: expect.any(Number),
+      limits: { tasksInFlight: 3, requestsPerMinute: 60 },
+      defaultMetadata: { team: 'a', stage: 'test' },
+    });
+    const audit = await store.audit({ limit: 10, subject: 'studio' });
+    expect(audit.map(({ actor, action }) => `${actor} ${action}`)).toEqual([
+      'cli project.restored',
+      'cli project.archived',
+      'cli project.changed',
+      'cli project.created',
+    ]);
+    await store.close();
+  });
+
+  it('keys are changed as far as the options say, and rotated', async () => {
+    const dir = await tempFolder();
+    const { stderr } = await onetake(
+      dir,
+      ...['keys', 'create', '--name', 'app', '--models', 'veo-*,sora-2', '--requests-per-minute', '9'],
+    );
+    const [id = ''] = /key_[0-9a-f]{32}/.exec(stderr) ?? [];
+    const changes = [
+      '--name',
+      'renamed',
+      '--daily-budget',
+      '5',
+      '--models',
+      'none',
+      '--expires-in-days',
+      '1',
+    ];
+    expect((await onetake(dir, 'keys', 'set', id, ...changes)).stdout).toBe(`Changed ${id} (renamed).\n`);
+    const rotated = await onetake(dir, 'keys', 'rotate', id, '--overlap-hours', '0.5');
+    expect(rotated.stdout).toMatch(/^sk-[\w-]{43}\n$/);
+    const [next = ''] = /key_[0-9a-f]{32}/.exec(rotated.stderr) ?? [];
+    const store = await openSqliteStore({ dir, exclusive: true });
+    const rows = await store.listKeys();
+    const limits = { requestsPerMinute: 9, dailyBudgetMicros: 5_000_000 };
+    const [before, after] = [id, next].map((one) => rows.find((row) => row.id === one));
+    expect(before).toMatchObject({ name: 'renamed', limits, replacedBy: next });
+    expect(after).toMatchObject({ name: 'renamed', limits, family: id });
+    expect(before).not.toHaveProperty('models');
+    expect((before?.expiresAt ?? 0) - (after?.createdAt ?? 0)).toBeCloseTo(1_800_000, -4);
+    await store.close();
+    const again: unknown = await onetake(dir, 'keys', 'rotate', id).catch((error: unknown) => error);
+    expect(again).toMatchObject({ stderr: expect.stringContaining(`rotate ${next} instead`) });
+  });
+
   it('revokes the last admin key only with --force', async () => {
     const dir = await tempFolder();
     const { stderr } = await onetake(dir, 'keys', 'create', '--name', 'boss', '--admin');
@@ -76,7 +145,21 @@ describe('without a gateway', () => {
   });
 
   it.each<[readonly string[], RegExp]>([
-    [['keys'], /create, list or revoke/],
+    [['keys'], /create, list, set, rotate or revoke/],
+    [['keys', 'create', '--name', 'a', '--scopes', 'root'], /--scopes takes generate, read, admin, billing/],
+    [['keys', 'create', '--name', 'a', '--admin', '--scopes', 'read'], /either --admin/],
+    [
+      ['keys', 'create', '--name', 'a', '--requests-per-minute', '0'],
+      /--requests-per-minute must be a whole number/,
+    ],
+    [['keys', 'create', '--name', 'a', '--daily-budget', 'lots'], /--daily-budget must be an amount/],
+    [['keys', 'create', '--name', 'a', '--metadata', 'team'], /--metadata takes pairs/],
+    [['keys', 'create', '--name', 'a', '--models', 'a b'], /models must be/],
+    [['keys', 'set', 'key_a'], /Say what to change/],
+    [['keys', 'rotate', 'key_a', '--overlap-hours', 'long'], /--overlap-hours must be/],
+    [['projects'], /list, create, show, set or archive/],
+    [['projects', 'create', 'a/b'], /id must be/],
+    [['projects', 'set', 'a'], /Say what to change/],
     [['keys', 'create'], /--name/],
     [['keys', 'create', '--name', ''], /--name/],
     [['keys', 'create', '--name', 'a/b'], /name must be/],

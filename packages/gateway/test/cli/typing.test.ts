@@ -65,7 +65,7 @@ describe('a usage error is one line, followed by the usage', () => {
       /^serve takes no options: settings .* ONETAKE_PORT=.*\n\nUsage: onetake serve \[options\]\nonetake help serve shows more\.\n$/,
     ],
     ['keys craete', /^There is no "keys craete"; did you mean keys create\?\n/],
-    ['keys', /^Say what to do with keys: create, list or revoke\.\n/],
+    ['keys', /^Say what to do with keys: create, list, set, rotate or revoke\.\n/],
     ['keys create --name', /^Option '--name <name>' argument missing\.\n/],
     ['keys create --nmae x', /^Unknown option '--nmae'\. Did you mean --name\?\n/],
     ['keys create', /^Give the key a name: /],

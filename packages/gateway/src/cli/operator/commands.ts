@@ -10,6 +10,7 @@ export function operatorCommands(program: Command): void {
     demo(program),
     doctor(program),
     keys(program),
+    projects(program),
     accounts(program),
     providers(program),
     migrate(program),
@@ -59,14 +60,18 @@ function doctor(program: Command) {
 }
 
 function keys(program: Command) {
-  const group = program.command('keys').description('create, list and revoke API keys').helpCommand(false);
-  const create = group
-    .command('create')
+  const group = program
+    .command('keys')
+    .description('create, list, change, rotate and revoke API keys')
+    .helpCommand(false);
+  const create = withAllowance(group.command('create'))
     .description('create an API key and show it once')
     .option('--name <name>', 'what it is for; required')
     .option('--project <project>', 'the project that its tasks belong to')
     .option('--admin', 'it may also create and revoke keys')
     .option('--expires-in-days <days>', 'when it stops working')
+    .option('--scopes <scopes>', 'what it may do, with commas: generate, read, admin, billing')
+    .option('--models <globs>', 'the models that it may use, with commas: "veo-*,sora-2"')
     .action(async (options) => (await import('./keys.ts')).createKey(options));
   withExamples(
     create,
@@ -78,6 +83,25 @@ function keys(program: Command) {
     .description('list keys')
     .action(async () => (await import('./keys.ts')).listKeys());
   withExamples(list, 'keys list');
+  const set = withAllowance(group.command('set'))
+    .description('change a key; "none" takes a limit, a restriction or an expiry away')
+    .argument('<id>', 'as keys list shows it')
+    .option('--name <name>', 'what it is for')
+    .option('--scopes <scopes>', 'what it may do, with commas: generate, read, admin, billing')
+    .option('--models <globs>', 'the models that it may use, with commas, or none for all')
+    .option('--expires-in-days <days>', 'when it stops working, or none')
+    .option('--force', 'even if no key with admin scope is left')
+    .action(async (id, options) => (await import('./keys.ts')).setKey(id, options));
+  withExamples(set, 'keys set key_01a2130d80eb77ebb27b30bd03aa33f1 --models "veo-*" --daily-budget 20');
+  const rotate = group
+    .command('rotate')
+    .description(
+      'make a key that may do the same, and show it once; the former one expires after the overlap',
+    )
+    .argument('<id>', 'as keys list shows it')
+    .option('--overlap-hours <hours>', 'how long both are valid; default 24')
+    .action(async (id, options) => (await import('./keys.ts')).rotateKey(id, options));
+  withExamples(rotate, 'keys rotate key_01a2130d80eb77ebb27b30bd03aa33f1 --overlap-hours 1');
   const revoke = group
     .command('revoke')
     .description('revoke a key; the last admin key only with --force')
@@ -92,6 +116,53 @@ function keys(program: Command) {
     .action(async (id, options) => (await import('./keys.ts')).revokeKey(id, options));
   withExamples(revoke, 'keys revoke key_01a2130d80eb77ebb27b30bd03aa33f1');
   return withExamples(group, 'keys create --name "my app"', 'keys list');
+}
+
+/** What both keys and projects may have. */
+const withAllowance = (command: Command) =>
+  command
+    .option('--requests-per-minute <count>', 'requests that it may make a minute')
+    .option('--tasks-in-flight <count>', 'unfinished tasks at a time')
+    .option('--daily-budget <amount>', 'what its tasks of a UTC day may cost')
+    .option('--monthly-budget <amount>', 'what its tasks of a UTC month may cost')
+    .option('--metadata <pairs>', 'metadata of its tasks, with commas: team=video,stage=test');
+
+function projects(program: Command) {
+  const group = program
+    .command('projects')
+    .description('create, list, change and archive projects')
+    .helpCommand(false);
+  const list = group
+    .command('list')
+    .description('list projects')
+    .action(async () => (await import('./projects.ts')).listProjects());
+  withExamples(list, 'projects list');
+  const create = withAllowance(group.command('create'))
+    .description('create a project')
+    .argument('<id>', 'what keys name it by')
+    .option('--name <name>', 'what people call it')
+    .action(async (id, options) => (await import('./projects.ts')).createProject(id, options));
+  withExamples(create, 'projects create studio --monthly-budget 500');
+  const show = group
+    .command('show')
+    .description('show a project and its keys')
+    .argument('<id>', 'as projects list shows it')
+    .action(async (id) => (await import('./projects.ts')).showProject(id));
+  withExamples(show, 'projects show studio');
+  const set = withAllowance(group.command('set'))
+    .description('change a project; "none" takes a limit or the metadata away')
+    .argument('<id>', 'as projects list shows it')
+    .option('--name <name>', 'what people call it')
+    .action(async (id, options) => (await import('./projects.ts')).setProject(id, options));
+  withExamples(set, 'projects set studio --tasks-in-flight 10 --daily-budget none');
+  const archive = group
+    .command('archive')
+    .description('let a project take no new tasks; what it has goes on, and can be read')
+    .argument('<id>', 'as projects list shows it')
+    .option('--restore', 'let it take tasks again')
+    .action(async (id, options) => (await import('./projects.ts')).archiveProject(id, options));
+  withExamples(archive, 'projects archive studio', 'projects archive studio --restore');
+  return withExamples(group, 'projects create studio', 'projects list');
 }
 
 function accounts(program: Command) {
