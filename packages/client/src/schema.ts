@@ -59,6 +59,8 @@ export interface Schemas {
         readonly prompt_extend?: boolean | null;
         /** @description Alias: `personGeneration` */
         readonly person_generation?: string | null;
+        /** @description The most that the video may cost, in the currency of the model, as a number or a decimal string. If its price is higher, the answer is a 400 that says the price. Alias: `maxCost` */
+        readonly max_cost?: number | string | null;
         /** @description Up to 16 string pairs, given back unchanged. They are your own notes and never reach a model: parameters are fields of the body */
         readonly metadata?: {
             readonly [key: string]: string;

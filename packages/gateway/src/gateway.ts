@@ -349,7 +349,7 @@ async function serve(
         retentionMs: config.fileRetentionHours * HOUR_MS,
         perProjectBytes: config.fileStorageMb * 2 ** 20,
       },
-      idempotencyMs: IDEMPOTENCY_MS,
+      ...{ idempotencyMs: IDEMPOTENCY_MS, budgetCurrency: config.budgetCurrency },
     },
   });
   unused = trackUnused(server.server);

@@ -88,6 +88,8 @@ export interface ApiSettings {
   readonly bodyIdleMs?: number;
   /** How long an idempotency key is remembered, milliseconds. */
   readonly idempotencyMs: number;
+  /** Of the budgets of projects and keys. */
+  readonly budgetCurrency: string;
 }
 
 /** Uploaded files. */

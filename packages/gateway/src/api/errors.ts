@@ -58,6 +58,13 @@ export function errorAnswer(
     else logOf(request).error({ event: 'request.failed', err: error }, 'request failed');
   }
   if (details.retryAfterSeconds !== undefined) reply.header('retry-after', details.retryAfterSeconds);
+  if (details.rateLimit) {
+    // Beside those that count the requests.
+    const beside = (name: string, item: string) =>
+      reply.header(name, [reply.getHeader(name), item].filter(Boolean).join(', '));
+    beside('ratelimit', details.rateLimit.limit);
+    beside('ratelimit-policy', details.rateLimit.policy);
+  }
   // The SDKs of OpenAI would repeat what cannot become right by itself, such as a model without an account.
   if (status >= 500 && details.param !== undefined) reply.header('x-should-retry', 'false');
   // Without this header, caches may store a 404 or 410, although the next answer can differ.

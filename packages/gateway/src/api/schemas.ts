@@ -155,6 +155,15 @@ export const SubmitBody = z
     watermark: z.boolean().nullish(),
     prompt_extend: z.boolean().nullish().describe(described('promptExtend')),
     person_generation: z.string().nullish().describe(described('personGeneration')),
+    max_cost: z
+      .union([z.number(), z.string()])
+      .nullish()
+      .describe(
+        described(
+          'maxCost',
+          'The most that the video may cost, in the currency of the model, as a number or a decimal string. If its price is higher, the answer is a 400 that says the price',
+        ),
+      ),
     metadata: z
       .record(z.string(), z.string())
       .nullish()

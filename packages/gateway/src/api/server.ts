@@ -34,6 +34,7 @@ import { modelRoutes } from './routes/models.ts';
 import { projectRoutes } from './routes/projects.ts';
 import { queryRoute } from './routes/query.ts';
 import { answerAheadOfRouter, createQuickQuery } from './routes/quickQuery.ts';
+import { quoteRoute } from './routes/quote.ts';
 import { submitRoute } from './routes/submit.ts';
 import { taskEventsRoute } from './routes/taskEvents.ts';
 import { taskRoutes } from './routes/tasks.ts';
@@ -87,6 +88,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   await useOpenApi(app, context);
   const submit = createSubmission(context);
   submitRoute(app, context, submit);
+  quoteRoute(app, context);
   queryRoute(app, context);
   contentRoutes(app, context);
   taskRoutes(app, context);

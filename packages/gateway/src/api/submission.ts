@@ -4,12 +4,14 @@ import { withDefaultMetadata } from '../auth/allowance.ts';
 import { requireModel } from '../auth/allowedModels.ts';
 import { refuseArchived } from '../auth/projects.ts';
 import { checkMeasuredReferences } from '../catalogue/measuredReferences.ts';
+import { checkMaxCost } from '../catalogue/validate/amount.ts';
 import { type CheckedRequest, checkRequest } from '../catalogue/validate/request.ts';
 import { answered, logOf } from '../observability/requestLog.ts';
 import { OutcomeUnknown } from '../store/errors.ts';
 import type { KeyWithProject } from '../store/projects.ts';
 import type { IdempotencyRecord } from '../store/store.ts';
 import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
+import { isCounted, type Quota } from '../tasks/quota.ts';
 import type { VideoRequest } from '../tasks/request.ts';
 import type { Task } from '../tasks/task.ts';
 import { type ApiContext, keyOf } from './context.ts';
@@ -38,9 +40,29 @@ export type Submission = (
 /** Longer strings are most likely images. Characters. */
 const LONG_TEXT = 4096;
 
+/** Everything about a request that can be checked without its inputs. Throws what is wrong with it. */
+export async function checkAsked(
+  context: ApiContext,
+  request: FastifyRequest,
+  body: unknown,
+): Promise<CheckedRequest> {
+  const { catalogue, webhooks } = context;
+  const wanted = allowed(keyOf(request), checkRequest(body, catalogue));
+  catalogue.requireAvailable(wanted.model);
+  const checked = await withSource(context, request, wanted);
+  if (checked.webhookUrl !== undefined) webhooks.checkUrl(checked.webhookUrl, 'webhook_url');
+  return checked;
+}
+
+/** The limits of a key and its project; undefined if nothing of them is counted. */
+export function quotaOf(key: KeyWithProject, currency: string): Quota | undefined {
+  const quota = { project: key.project.limits ?? {}, key: key.limits ?? {}, currency };
+  return isCounted(quota.project) || isCounted(quota.key) ? quota : undefined;
+}
+
 /** The way of every request into the engine. */
 export function createSubmission(context: ApiContext): Submission {
-  const { engine, cluster, catalogue, inputs, clock, metrics, settings, webhooks } = context;
+  const { engine, cluster, catalogue, inputs, clock, metrics, settings } = context;
 
   async function submit(
     request: FastifyRequest,
@@ -49,11 +71,11 @@ export function createSubmission(context: ApiContext): Submission {
     idempotency: IdempotencyRecord | undefined,
   ) {
     const key = keyOf(request);
-    const wanted = allowed(key, checkRequest(await unified(), catalogue));
-    catalogue.requireAvailable(wanted.model);
-    const checked = await withSource(context, request, wanted);
+    const checked = await checkAsked(context, request, await unified());
     const { webhookUrl } = checked;
-    if (webhookUrl !== undefined) webhooks.checkUrl(webhookUrl, 'webhook_url');
+    // Clips may turn out to be shorter than the longest that are allowed, and so the video to be cheaper.
+    if (!checked.draft.references) checkMaxCost(checked.price, checked.maxCostMicros);
+    const quota = quotaOf(key, settings.budgetCurrency);
     const gone = hangUpSignal(reply);
     const { request: stored, media, ...read } = await inputs.readAll(checked, key.projectId, gone);
     const notes = [...checked.notes, ...read.notes];
@@ -61,6 +83,7 @@ export function createSubmission(context: ApiContext): Submission {
       // If the client has disconnected, nobody would learn the id of the task.
       gone.throwIfAborted();
       const measured = checkMeasuredReferences(checked, stored, catalogue, settings.linksInputs);
+      checkMaxCost(measured.price, checked.maxCostMicros);
       const submitted = await engine.submit({
         projectId: key.projectId,
         keyId: key.id,
@@ -74,6 +97,7 @@ export function createSubmission(context: ApiContext): Submission {
         price: measured.price,
         media,
         ...(idempotency ? { idempotency } : {}),
+        ...(quota ? { quota } : {}),
       });
       if (submitted.replayed) await inputs.discard(media);
       else record(submitted.task, request, reply);

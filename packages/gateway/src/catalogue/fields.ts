@@ -30,6 +30,7 @@ export type Field =
   | 'referenceImages'
   | 'imageFit'
   | 'metadata'
+  | 'maxCost'
   | 'webhookUrl'
   | 'providerOptions';
 
@@ -56,6 +57,7 @@ export const SPELLINGS: Readonly<Record<Field, readonly [string, ...string[]]>> 
   promptExtend: ['prompt_extend', 'promptExtend'],
   personGeneration: ['person_generation', 'personGeneration'],
   metadata: ['metadata'],
+  maxCost: ['max_cost', 'maxCost'],
   webhookUrl: ['webhook_url', 'webhookUrl'],
   providerOptions: ['provider_options', 'providerOptions'],
 };

@@ -383,6 +383,13 @@ export const SETTINGS = {
     description:
       'Interval at which the next stored file is verified against its SHA-256 in the background, seconds. The file verified longest ago is next; no file is verified twice a day. `0` disables it. See [storage.md](storage.md).',
   }),
+  budgetCurrency: setting({
+    env: 'ONETAKE_BUDGET_CURRENCY',
+    schema: z.string().regex(/^[A-Z]{3}$/, 'must be a currency code of three capital letters, such as USD'),
+    default: 'USD',
+    description:
+      'The currency of the budgets of projects and keys. A project or key with a budget cannot use models that are priced in another one. See [money.md](money.md).',
+  }),
   taskDeadlineMinutes: setting({
     env: 'ONETAKE_TASK_DEADLINE_MINUTES',
     schema: whole(1, 10_080),

@@ -3,9 +3,11 @@ import { refusedOptionsText } from '../providers/mapping/body.ts';
 import type { IdempotencyRecord, MediaRow } from '../store/store.ts';
 import { draining, invalidRequest, notConnected, OnetakeError } from '../tasks/errors.ts';
 import { newTaskId } from '../tasks/ids.ts';
+import type { Quota } from '../tasks/quota.ts';
 import type { VideoRequest } from '../tasks/request.ts';
 import type { Price, Task } from '../tasks/task.ts';
 import type { Driver } from './drive.ts';
+import { checkBudgetCurrency, overLimit } from './overLimit.ts';
 import type { EngineParts } from './parts.ts';
 
 /** A checked request, ready to become a task. */
@@ -17,6 +19,8 @@ export interface NewTask {
   /** Inputs that are already stored. */
   readonly media: readonly MediaRow[];
   readonly idempotency?: IdempotencyRecord;
+  /** The limits of its project and key. Missing where there are none. */
+  readonly quota?: Quota;
 }
 
 /** The entrance of tasks. */
@@ -48,12 +52,13 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
   const { store, cluster, feed, clock, settings, ownership, driver, stopping } = parts;
 
   /** Stores the task and starts to drive it. */
-  async function accept(task: Task, { price, media, idempotency }: NewTask) {
+  async function accept(task: Task, { price, media, idempotency, quota }: NewTask) {
     const outcome = await store.accept({
       task,
       ledger: [{ kind: 'hold', amountMicros: price.holdMicros }],
       media: media.map((row) => ({ ...row, taskId: task.id, state: 'present' as const })),
       ...(idempotency ? { idempotency } : {}),
+      ...(quota ? { quota } : {}),
     });
     if (outcome.outcome === 'accepted') {
       feed.publish({ task, transition: true });
@@ -81,6 +86,7 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
         deadlineAt: now + settings.taskDeadlineMs,
         price: given.price,
       };
+      if (given.quota) checkBudgetCurrency(given.price, given.quota);
       await refuseOptions(task, parts);
       const accepted = await ownership.during(task.id, () => accept(task, given));
       switch (accepted.outcome) {
@@ -88,6 +94,8 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
           throw idempotencyConflict();
         case 'replayed':
           return { task: accepted.task, replayed: true };
+        case 'over_limit':
+          throw overLimit(accepted, given.quota, given.price);
         case 'accepted':
           return { task, replayed: false };
       }

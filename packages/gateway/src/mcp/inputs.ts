@@ -51,6 +51,10 @@ const generate = {
     .optional()
     .describe('A video to change or to extend: the task_id of one that was made here, or a URL'),
   metadata: z.record(z.string(), z.string()).optional().describe('Labels to find the task by'),
+  max_cost: z
+    .union([z.number(), z.string()])
+    .optional()
+    .describe('The most that the video may cost, in the currency of the model'),
   provider_options: z
     .record(z.string(), z.unknown())
     .optional()

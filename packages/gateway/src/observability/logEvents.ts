@@ -42,6 +42,8 @@ export const LOG_EVENTS = {
   'lease.lost': 'The node lost its lease and drives nothing until it has joined again.',
   'limits.old_node':
     'Nodes of an older version run, which do not count the places of accounts. This node submits nothing until they have ended.',
+  'limits.quota_recounted':
+    'What a project or a key uses of its limits was counted wrongly, and is corrected.',
   'limits.read_failed': 'Cannot read how many places of accounts are free, or which nodes run; retrying.',
   'limits.recount_failed': 'Cannot count the places of accounts. They are counted again in five minutes.',
   'limits.recounted': 'The number of places of an account in use was wrong, and is corrected.',

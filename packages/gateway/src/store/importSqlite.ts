@@ -15,6 +15,7 @@ export const IMPORTED_TABLES = {
   attempts: '',
   ledger: '',
   ledger_summaries: '',
+  quota_counters: '',
   media: '',
   idempotency: '',
   audit: '',

@@ -1,12 +1,7 @@
+import type { CountedLimits } from '../tasks/quota.ts';
 /** What a project, or a key of it, may use. Whatever is missing has no limit. */
-export interface Limits {
+export interface Limits extends CountedLimits {
   readonly requestsPerMinute?: number;
-  /** Unfinished tasks at a time. */
-  readonly tasksInFlight?: number;
-  /** What the tasks of a UTC day may cost, in micro-units of the currency. */
-  readonly dailyBudgetMicros?: number;
-  /** What the tasks of a UTC month may cost, in micro-units of the currency. */
-  readonly monthlyBudgetMicros?: number;
 }
 
 export const SCOPES = ['generate', 'read', 'admin', 'billing'] as const;

@@ -1,15 +1,17 @@
 import type { TaskEvent } from '../tasks/events.ts';
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
+import type { Quota } from '../tasks/quota.ts';
 import type { Attempt, Status, Task } from '../tasks/task.ts';
 import type { AuditRow, AuditStore, KeyStore, ProjectStore } from './projects.ts';
+import type { OverLimit, QuotaStore } from './quota/contract.ts';
 import type { RetentionStore } from './retention/retention.ts';
 import type { WebhookStore } from './webhooks.ts';
 
 /** Tasks with their attempts, ledger and idempotency records. */
 export interface TaskStore {
   /**
-   * Writes the task, its hold, inputs and idempotency record in one transaction. Resolves with the earlier task if the idempotency
-   * key was used before.
+   * Writes the task, its hold, inputs and idempotency record in one transaction, in which it also reserves what the task takes of limits.
+   * Resolves with the earlier task if the idempotency key was used before.
    */
   accept(acceptance: Acceptance): Promise<Accepted>;
   /**
@@ -231,7 +233,8 @@ export interface Store
     EstimateStore,
     EventStore,
     WebhookStore,
-    RetentionStore {
+    RetentionStore,
+    QuotaStore {
   /** Undefined if the store has only one node, which keeps its limits in memory. */
   readonly sharedLimits: SharedLimitStore | undefined;
   /** A named secret of this installation. `make` creates its value the first time. */
@@ -340,6 +343,8 @@ export interface Acceptance {
   readonly ledger: readonly LedgerRow[];
   readonly media: readonly MediaRow[];
   readonly idempotency?: IdempotencyRecord;
+  /** The limits that it must fit into. Missing where there are none. */
+  readonly quota?: Quota;
 }
 
 export interface IdempotencyRecord {
@@ -354,7 +359,9 @@ export type Accepted =
   /** The same key and body were accepted before: this is that task. */
   | { readonly outcome: 'replayed'; readonly task: Task }
   /** The key was used with another body. */
-  | { readonly outcome: 'conflict' };
+  | { readonly outcome: 'conflict' }
+  /** A limit has too little left; nothing was written. */
+  | OverLimit;
 
 /** The task that was accepted with an idempotency key, and the hash of the request body. */
 export interface AcceptedUnder {

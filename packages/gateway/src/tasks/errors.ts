@@ -6,6 +6,8 @@ export interface ErrorDetails {
   readonly param?: string;
   /** Sent as the `Retry-After` header, whole seconds. */
   readonly retryAfterSeconds?: number;
+  /** Sent as the headers `RateLimit` and `RateLimit-Policy`. */
+  readonly rateLimit?: { readonly limit: string; readonly policy: string };
   /** The status of the task, if the error is about it. */
   readonly status?: Status;
   /** More members for the error object on the wire. */

@@ -22,3 +22,6 @@ export const rateMicros = ({ microsPerSecond, microsPerVideo = 0 }: Rate, second
 export function costMicros(price: Price, seconds: number, rate: Rate = price): number {
   return Math.max(0, Math.min(price.holdMicros, rateMicros(price, seconds), rateMicros(rate, seconds)));
 }
+
+/** An amount for people, such as `1.25 USD`. */
+export const amountText = (micros: number, currency: string): string => `${micros / MICROS} ${currency}`;

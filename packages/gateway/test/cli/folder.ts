@@ -75,7 +75,8 @@ export async function fill(store: Store): Promise<Contents> {
     let task = aTask({ request, keyId: keys[0]?.id ?? '' });
     const { content: _, ...row } = { ...input, taskId: task.id };
     const idempotency = { key: `once ${name}`, bodyHash: name, expiresAt: 2 ** 43 };
-    await store.accept(anAcceptance(task, { media: [row], idempotency }));
+    const quota = { project: { tasksInFlight: 100 }, key: {}, currency: 'USD' };
+    await store.accept(anAcceptance(task, { media: [row], idempotency, quota }));
     media.push({ ...row, content: input.content });
     for (const step of steps) {
       const move = moved(task, step);

@@ -85,8 +85,8 @@ async function rowsOf(dir: string, url: string, table: string) {
   const plain = (row: object) =>
     JSON.stringify(
       Object.entries(row)
-        // The place of an event in the order of PostgreSQL, which a folder does not have.
-        .filter(([name]) => name !== 'tx')
+        // The place of an event or an act in the order of PostgreSQL, which a folder does not have.
+        .filter(([name]) => name !== 'tx' && !(table === 'audit' && name === 'seq'))
         .map(([name, value]) => [name, value === null ? null : storable(String(value))])
         .sort(),
     );

@@ -7,6 +7,7 @@ import type { Model } from '../model.ts';
 import { priceOf } from '../pricing.ts';
 import { redirectNotes, roundingNotes, upstreamPrompt } from '../upstream.ts';
 import { list, shown } from '../words.ts';
+import { checkAmount } from './amount.ts';
 import { nearest } from './nearest.ts';
 import { AUTO_DURATION, checkParameter } from './parameter.ts';
 import { checkReferences, type DraftReference, takesSource } from './references.ts';
@@ -29,6 +30,8 @@ export interface CheckedRequest {
   readonly imageFit: ImageFit;
   readonly webhookUrl?: string;
   readonly price: Price;
+  /** The most that the task may cost, in micro-units of the currency of its price. */
+  readonly maxCostMicros?: number;
   /** What the caller should know about how the request is carried out, such as roundings and redirections. */
   readonly notes: readonly string[];
 }
@@ -73,11 +76,13 @@ export function checkRequest(body: unknown, models: ModelLookup): CheckedRequest
   checkRules(model, draft);
   const imageFit = checkImageFit(fields.get('imageFit'), draft);
   const webhook = fields.get('webhookUrl');
+  const maxCost = fields.get('maxCost');
   return {
     model,
     draft,
     imageFit,
     ...(webhook ? { webhookUrl: checkUrl(webhook) } : {}),
+    ...(maxCost ? { maxCostMicros: checkAmount(maxCost) } : {}),
     price: priceOf(model, draft, models.pricedAt(model)),
     notes: notesOn(model, draft, imageFit),
   };

@@ -19,6 +19,8 @@ const SWEEP_MS = 60_000;
 /** Delay of the first search for orphans: short, so that a process that is restarted often gets there too. Milliseconds. */
 const FIRST_ORPHANS_MS = 3_600_000;
 const ORPHANS_MS = 86_400_000;
+/** How often what projects and keys use is counted again. Milliseconds. */
+const RECOUNT_MS = 300_000;
 /** Rows per batch: small, so that a batch does not delay requests. */
 const BATCH = 100;
 /** A pending row older than this was left behind by a crash. Milliseconds. */
@@ -113,10 +115,18 @@ export function createRetention({
     return removed;
   }
 
+  /** Resolves with 0: nothing that anybody misses was removed. */
+  async function recountQuotas(): Promise<number> {
+    for (const wrong of await store.recountQuotas(clock.now()))
+      log.warn({ event: 'limits.quota_recounted', ...wrong }, 'corrected what a project or a key uses');
+    return 0;
+  }
+
   return {
     sweep,
     sweepEvents,
     start() {
+      repeat('old counters of limits', RECOUNT_MS, RECOUNT_MS, recountQuotas);
       repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
       repeat('old events', SWEEP_MS, SWEEP_MS, sweepEvents);
       repeat('old webhook deliveries', SWEEP_MS, SWEEP_MS, oldRows.sweepDeliveries);

@@ -1,15 +1,5 @@
 import type { Migration } from 'kysely/migration';
 import type { Dialect } from './dialect.ts';
-import { up as initial } from './steps/0001_initial.ts';
-import { up as cluster } from './steps/0002_cluster.ts';
-import { up as accounts } from './steps/0003_accounts.ts';
-import { up as writeCheck } from './steps/0004_write_check.ts';
-import { up as upstreamTimes } from './steps/0005_upstream_times.ts';
-import { up as mediaChecks } from './steps/0006_media_checks.ts';
-import { up as accountTrouble } from './steps/0007_account_trouble.ts';
-import { up as limits } from './steps/0008_limits.ts';
-import { up as estimates } from './steps/0009_estimates.ts';
-import { up as upstreamIds } from './steps/0010_upstream_ids.ts';
 import { up as servers } from './steps/0011_servers.ts';
 import { up as events } from './steps/0012_events.ts';
 import { up as findVersions } from './steps/0013_find_versions.ts';
@@ -20,6 +10,17 @@ import { up as webhookLookups } from './steps/0017_webhook_lookups.ts';
 import { up as lists } from './steps/0018_lists.ts';
 import { up as retention } from './steps/0019_retention.ts';
 import { up as projects } from './steps/0021_projects.ts';
+import { up as quotas } from './steps/0022_quotas.ts';
+import { up as initial } from './steps/first/0001_initial.ts';
+import { up as cluster } from './steps/first/0002_cluster.ts';
+import { up as accounts } from './steps/first/0003_accounts.ts';
+import { up as writeCheck } from './steps/first/0004_write_check.ts';
+import { up as upstreamTimes } from './steps/first/0005_upstream_times.ts';
+import { up as mediaChecks } from './steps/first/0006_media_checks.ts';
+import { up as accountTrouble } from './steps/first/0007_account_trouble.ts';
+import { up as limits } from './steps/first/0008_limits.ts';
+import { up as estimates } from './steps/first/0009_estimates.ts';
+import { up as upstreamIds } from './steps/first/0010_upstream_ids.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
@@ -43,4 +44,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0018_lists': { up: (db) => lists(db, dialect) },
   '0019_retention': { up: (db) => retention(db, dialect) },
   '0021_projects': { up: (db) => projects(db, dialect) },
+  '0022_quotas': { up: (db) => quotas(db, dialect) },
 });

@@ -71,6 +71,38 @@ const PLACE = { place_account: 'text', place: 'integer', place_limit: 'integer' 
 /** Where the `webhook_url` of the task leads, beside the columns of its event. */
 const WEBHOOK = { webhook_url: 'text', webhook_lane: 'text' };
 const IDEMPOTENCY = { idempotency_key: 'text', body_hash: 'text', remembered_until: 'bigint' };
+/** The limits of the task's project (p) and key (k): of money by month and day, and of unfinished tasks. */
+const QUOTA = {
+  p_month: 'bigint',
+  p_day: 'bigint',
+  p_flight: 'bigint',
+  k_month: 'bigint',
+  k_day: 'bigint',
+  k_flight: 'bigint',
+};
+/** What the end of a task gives back of its hold; null if the move does not end it. */
+const GIVEN_BACK = { given_back: 'bigint' };
+
+/** SQL: how the counters know the task `g`. Keys that were made from each other by rotation are counted as one. */
+const COUNTED_AS = `(g.price::json ->> 'holdMicros')::bigint as hold, g.price::json ->> 'currency' as currency,
+        to_char(to_timestamp(g.created_at / 1000.0) at time zone 'UTC', 'YYYY-MM-DD') as day,
+        to_char(to_timestamp(g.created_at / 1000.0) at time zone 'UTC', 'YYYY-MM') as month, 'project:' || g.project_id as of_project,
+        'key:' || coalesce((select k.family from keys k where k.id = g.key_id), g.key_id) as of_key`;
+
+/** SQL: the counters of these subjects and periods, locked in their order and before the counters of places. Three parameters. */
+const lockQuotas = (first: number): string => `
+      select subject, period, currency, amount from quota_counters
+      where subject = any($${first}::text[] || array(
+          select 'key:' || k.family from keys k where k.id = any($${first + 1}::text[]) and k.family is not null))
+        and period = any($${first + 2}::text[])
+      order by subject, period, currency for no key update`;
+
+/** SQL: the order in which the counters of each task are looked at: of several that have too little left, the first is told. */
+const TURN = `n, period = 'in_flight', length(period), place`;
+
+/** SQL: the counter `c` counts the task `g`. */
+const COUNTS = `c.subject in (g.of_project, g.of_key)
+        and (c.period = 'in_flight' or (g.hold > 0 and c.currency = g.currency and c.period in (g.day, g.month)))`;
 
 /** SQL: tells the other nodes about changed counters. `sender`: the number of its parameter. */
 export const tellPlaces = (
@@ -90,16 +122,63 @@ const FILES = `
 
 const statements = {
   /**
-   * A batch of acceptances: $1 tasks, $2 ledger, $3 media. Returns for each whether its idempotency key was free (or its own) and
-   * whether it was written. An expired key is free. If two nodes use the same key, the second waits here for the first and then sees
-   * its idempotency row, but not yet its task: so only columns of the row itself may be compared. Keys are inserted in order, so that
-   * two nodes cannot deadlock.
+   * A batch of acceptances: $1 tasks, $2 ledger, $3 media, $4 to $6 the subjects, keys and periods of their counters. Returns for each whether its
+   * idempotency key was free (or its own) and whether it was written. An expired key is free. If two nodes use the same key, the second waits
+   * here for the first and then sees its idempotency row, but not yet its task: so only columns of the row itself may be compared. Keys are
+   * inserted in order, so that two nodes cannot deadlock.
+   *
+   * What limits leave is decided first, with the counters locked: a locked counter has its newest value, which nobody else can change. Of a task
+   * that does not fit, nothing is written (`refusal`: the counter, and what it says by then), nor of one whose counter is missing or not counted
+   * yet (`lacking`). In the end the counters change by what was really written. Where nothing is limited there are no counters, and every
+   * part of this is empty.
    */
   accept: `
-    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...IDEMPOTENCY }, 'g')}),
+    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...IDEMPOTENCY, ...QUOTA }, 'g')}),
+    locked as materialized (${lockQuotas(4)}),
+    counters as materialized (
+      select row_number() over (order by subject, period, currency)::integer as place, l.* from locked l
+    ),
+    asking as materialized (
+      select g.*, ${COUNTED_AS}
+      from given g
+      where (coalesce(p_month, p_day, p_flight, k_month, k_day, k_flight) is not null or exists (select from counters))
+        and not exists (select from tasks t where t.id = g.id)
+    ),
+    uses as materialized (
+      select g.n, c.place, c.subject, c.period, c.amount, case c.period when 'in_flight' then 1 else g.hold end as change,
+        case when c.subject = g.of_project then case length(c.period) when 7 then p_month when 10 then p_day else p_flight end
+          else case length(c.period) when 7 then k_month when 10 then k_day else k_flight end end as most
+      from asking g join counters c on ${COUNTS}
+    ),
+    lacking as materialized (
+      select distinct n from (
+        select g.n, g.hold, s.is_limited, count(u.n) as found, bool_or(u.period = 'in_flight') as is_counted,
+          bool_or(u.n is not null and u.amount is null) as is_unknown
+        from asking g cross join lateral (values
+          (g.of_project, coalesce(p_month, p_day, p_flight) is not null),
+          (g.of_key, coalesce(k_month, k_day, k_flight) is not null)) s(subject, is_limited)
+        left join uses u on u.n = g.n and u.subject = s.subject
+        group by g.n, g.hold, s.subject, s.is_limited
+      ) f
+      where (is_counted or is_limited) and (found < case when hold > 0 then 3 else 1 end or (is_limited and is_unknown))
+    ),
+    refused as materialized (
+      select r.n, json_build_object('subject', c.subject, 'period', c.period, 'currency', c.currency, 'amount', r.amount) as refusal
+      from (
+        select array_agg(n order by ${TURN}) as ns, array_agg(place order by ${TURN}) as places,
+          array_agg(change order by ${TURN}) as changes, array_agg(most order by ${TURN}) as limits
+        from uses where n not in (select n from lacking)
+      ) u
+      cross join lateral onetake_refused(ns, places, changes, limits, (select array_agg(coalesce(amount, 0) order by place) from counters)) r
+      join counters c on c.place = r.counter
+    ),
+    fitting as materialized (
+      select g.* from given g
+      where not exists (select from lacking l where l.n = g.n) and not exists (select from refused r where r.n = g.n)
+    ),
     claimed as (
       insert into idempotency as held (project_id, key, body_hash, task_id, expires_at)
-      select project_id, idempotency_key, body_hash, id, remembered_until from given where idempotency_key is not null
+      select project_id, idempotency_key, body_hash, id, remembered_until from fitting where idempotency_key is not null
       order by project_id, idempotency_key
       on conflict (project_id, key) do update set
         body_hash = excluded.body_hash, task_id = excluded.task_id, expires_at = excluded.expires_at
@@ -108,7 +187,7 @@ const statements = {
       returning task_id
     ),
     free as materialized (
-      select g.* from given g
+      select g.* from fitting g
       where g.idempotency_key is null or exists (select from claimed c where c.task_id = g.id)
     ),
     inserted as (
@@ -117,10 +196,20 @@ const statements = {
       returning id
     ),
     written as materialized (select f.n from free f join inserted i on i.id = f.id),
+    reserved as (
+      update quota_counters q set amount = q.amount + u.change
+      from (
+        select c.subject, c.period, c.currency, sum(u.change)::bigint as change
+        from uses u join written using (n) join counters c using (place) group by 1, 2, 3
+      ) u
+      where q.subject = u.subject and q.period = u.period and q.currency = u.currency
+    ),
     ledgered as (${insertLedger(2, 'written')}),
     filed as (${insertMedia(3, 'written')})
     select g.n, exists (select from free f where f.n = g.n) as free,
-      exists (select from written w where w.n = g.n) as written
+      exists (select from written w where w.n = g.n) as written,
+      exists (select from lacking l where l.n = g.n) as lacking,
+      (select r.refusal from refused r where r.n = g.n) as refusal
     from given g`,
 
   /** The task that was accepted with a key which is valid at the time $3. */
@@ -130,8 +219,8 @@ const statements = {
     where i.project_id = $1 and i.key = $2 and i.expires_at > $3`,
 
   /**
-   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 events, $6 the sender. Each is a compare-and-set: if
-   * another driver has moved or taken over the task since, the move is skipped with all its rows. Returns which moves were written,
+   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 events, $6 the sender, $7 to $9
+   * the subjects, keys and periods of the counters of tasks that end. Each is a compare-and-set: if another driver has moved or taken over the task since, the move is skipped with all its rows. Returns which moves were written,
    * and notifies the other nodes when it commits.
    *
    * The counters of places change with the moves. First they are locked, in the order of their ids and before any task, so that
@@ -143,10 +232,11 @@ const statements = {
    * earlier attempts are erased, too. A new event is announced at the endpoints that its project has in this moment.
    */
   commit: `
-    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM, ...PLACE }, 'g')}),
+    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM, ...PLACE, ...GIVEN_BACK }, 'g')}),
+    quotas as materialized (${lockQuotas(7)}),
     counters as materialized (
       select account_id, in_flight from account_places
-      where member = '' and account_id = any(array(select place_account from given))
+      where member = '' and account_id = any(array(select place_account from given)) and (select count(*) from quotas) >= 0
       order by account_id for no key update
     ),
     ranked as materialized (
@@ -171,6 +261,18 @@ const statements = {
       ) w
       where p.account_id = w.place_account and p.member = ''
       returning p.account_id, p.in_flight
+    ),
+    ended as materialized (
+      select g.*, ${COUNTED_AS}
+      from given g join written using (n) where g.given_back is not null and exists (select from quotas)
+    ),
+    returned as (
+      update quota_counters q set amount = q.amount - e.change
+      from (
+        select c.subject, c.period, c.currency, sum(case c.period when 'in_flight' then 1 else g.given_back end)::bigint as change
+        from ended g join quotas c on ${COUNTS} group by 1, 2, 3
+      ) e
+      where q.subject = e.subject and q.period = e.period and q.currency = e.currency
     ),
     tried as (
       insert into attempts (${listOf(ATTEMPTS)})

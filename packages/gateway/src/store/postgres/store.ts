@@ -1,4 +1,5 @@
 import type { Log } from '../../observability/log.ts';
+import { postgresQuotas } from '../quota/postgres.ts';
 import { createRowReader } from '../readRows.ts';
 import { postgresRetention } from '../retention/postgres.ts';
 import type { Store } from '../store.ts';
@@ -88,6 +89,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresEvents(parts),
     ...postgresWebhooks(parts, onDelivery),
     ...postgresRetention(parts),
+    ...postgresQuotas(parts),
     onDelivery(listener) {
       deliveryListeners.add(listener);
       return () => deliveryListeners.delete(listener);

@@ -2,10 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventOf } from '../../tasks/events.ts';
 import type { Move } from '../../tasks/lifecycle.ts';
 import { type PlaceChange, placeChange } from '../../tasks/places.ts';
+import {
+  type CountedLimits,
+  dayOf,
+  givenBack,
+  IN_FLIGHT,
+  monthOf,
+  subjectOf,
+  subjectsOf,
+} from '../../tasks/quota.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
 import { StoreUnavailable } from '../errors.ts';
 import { jsonRows } from '../jsonRows.ts';
+import type { OverLimit } from '../quota/contract.ts';
+import { makeQuotaCounters } from '../quota/postgres.ts';
 import { type RowReader, TASK } from '../readRows.ts';
 import type { Acceptance, Accepted, MediaRow } from '../store.ts';
 import { attemptToRow, eventToRow, mediaToRow, type TaskWithAttempt, taskToRow } from '../tables.ts';
@@ -40,6 +51,25 @@ interface WritesOptions {
   readonly onDelivery: () => void;
 }
 
+/** `lacking`: a counter of its limits is missing, or not counted yet. */
+type AcceptOutcome = 'written' | 'there' | 'key_used' | 'lacking' | OverLimit;
+
+interface AcceptRow {
+  readonly n: number;
+  readonly free: boolean;
+  readonly written: boolean;
+  readonly lacking: boolean;
+  readonly refusal: (OverLimit['counter'] & Pick<OverLimit, 'amount'>) | null;
+}
+
+function outcomeOf({ free, written, lacking, refusal }: AcceptRow): AcceptOutcome {
+  if (written) return 'written';
+  if (lacking) return 'lacking';
+  if (!refusal) return free ? 'there' : 'key_used';
+  const { amount, ...counter } = refusal;
+  return { outcome: 'over_limit', counter, amount };
+}
+
 type Outcome = 'written' | 'lost' | 'no_place' | 'no_counter';
 
 /** How long an acceptance is retried while the database is unavailable: about as long as a restart takes. Milliseconds. */
@@ -53,20 +83,19 @@ export function createWrites(options: WritesOptions): Writes {
   const { run, read } = connections;
   const shared = { mayBeOneWrite, size: TASKS_IN_MESSAGE, concurrency };
 
-  const accepting = createBatches<Acceptance, 'written' | 'there' | 'key_used'>({
+  const accepting = createBatches<Acceptance, AcceptOutcome>({
     ...shared,
     // Acceptances with the same key wait for each other here, as they would for the lock of its row.
     nameOf: ({ task, idempotency }) =>
       idempotency ? JSON.stringify([task.projectId, idempotency.key]) : task.id,
     async send(acceptances) {
-      const rows = await run<{ n: number; free: boolean; written: boolean }>(SQL.accept, [
+      const rows = await run<AcceptRow>(SQL.accept, [
         jsonRows(acceptances.map(acceptedColumns)),
         jsonRows(acceptances.flatMap(({ task, ledger }, n) => ledgerRows(n, task, ledger, task.createdAt))),
         jsonRows(acceptances.flatMap(({ media }, n) => mediaRows(n, media))),
+        ...countedBy(acceptances.map(({ task }) => task)),
       ]);
-      const outcomes = new Map(
-        rows.map((row) => [row.n, row.written ? 'written' : row.free ? 'there' : 'key_used'] as const),
-      );
+      const outcomes = new Map(rows.map((row) => [row.n, outcomeOf(row)]));
       return acceptances.map((_, n) => outcomes.get(n) ?? 'key_used');
     },
   });
@@ -81,23 +110,33 @@ export function createWrites(options: WritesOptions): Writes {
 
   let closing = false;
 
+  /** What an earlier acceptance under the same idempotency key leads to. */
+  async function earlierUnder({ task, idempotency }: Acceptance): Promise<Accepted | undefined> {
+    if (!idempotency) return undefined;
+    const values = [task.projectId, idempotency.key, task.createdAt];
+    const [row] = await read<TaskWithAttempt & { body_hash: string }>(SQL.remembered, values);
+    if (row && row.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
+    return row && row.id !== task.id ? { outcome: 'replayed', task: reader.one(TASK, row) } : undefined;
+  }
+
+  /** What an earlier try to write the same task, whose answer was lost, leads to. */
+  async function writtenBefore({ task }: Acceptance): Promise<Accepted | undefined> {
+    const [row] = await read<TaskWithAttempt>(SQL.task, [task.id]);
+    return row && acceptedBefore(reader.one(TASK, row), task);
+  }
+
   async function acceptOnce(acceptance: Acceptance): Promise<Accepted> {
-    const { task, idempotency } = acceptance;
+    const { task } = acceptance;
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const outcome = await accepting.add(acceptance);
       if (outcome === 'written') return { outcome: 'accepted' };
-      if (outcome === 'there') {
-        const [row] = await read<TaskWithAttempt>(SQL.task, [task.id]);
-        if (row) return acceptedBefore(reader.one(TASK, row), task);
-      } else if (idempotency) {
-        const [row] = await read<TaskWithAttempt & { body_hash: string }>(SQL.remembered, [
-          task.projectId,
-          idempotency.key,
-          task.createdAt,
-        ]);
-        if (row && row.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
-        if (row) return { outcome: 'replayed', task: reader.one(TASK, row) };
+      if (outcome === 'lacking') {
+        await makeQuotaCounters(connections, task);
+        continue;
       }
+      const earlier = (await earlierUnder(acceptance)) ?? (await writtenBefore(acceptance));
+      if (earlier) return earlier;
+      if (typeof outcome === 'object') return outcome;
       // The key has expired meanwhile and is free now.
     }
     throw new Error(`${task.id} could not be accepted, and the task with its key could not be found`);
@@ -169,7 +208,7 @@ function createMoves({ node, onPlaces, onDelivery }: WritesOptions) {
     /** Writes moves in one statement. */
     async send(run: Run, writes: readonly MoveWrite[]): Promise<Outcome[]> {
       await makeCounters(run, writes);
-      const [answer] = await run<MovesAnswer>(SQL.commit, [...parametersOf(writes), node()]);
+      const [answer] = await run<MovesAnswer>(SQL.commit, parametersOf(writes, node()));
       for (const [account, inFlight] of answer?.places ?? []) onPlaces(account, inFlight);
       if (answer?.announced) onDelivery();
       const written = new Set(answer?.written);
@@ -192,8 +231,8 @@ function withCounter(outcome: Outcome, { task }: Move): Exclude<Outcome, 'no_cou
   throw new StoreUnavailable(message, 1);
 }
 
-/** The parameters of `SQL.commit` without the last one. */
-function parametersOf(writes: readonly MoveWrite[]): readonly string[] {
+/** The parameters of `SQL.commit`. */
+function parametersOf(writes: readonly MoveWrite[], node: string): readonly unknown[] {
   return [
     jsonRows(
       writes.map(({ move, limit }, n) => ({
@@ -203,6 +242,7 @@ function parametersOf(writes: readonly MoveWrite[]): readonly string[] {
         from_version: move.from.version,
         ...placeColumns(move),
         place_limit: limit ?? null,
+        given_back: givenBack(move),
       })),
     ),
     jsonRows(
@@ -220,7 +260,20 @@ function parametersOf(writes: readonly MoveWrite[]): readonly string[] {
         return [{ n, ...eventToRow(event), webhook_url: webhook?.url, webhook_lane: webhook?.lane }];
       }),
     ),
+    node,
+    ...countedBy(writes.flatMap(({ move }) => (givenBack(move) === undefined ? [] : [move.task]))),
   ];
+}
+
+/** The subjects, keys and periods of the counters that may count these tasks. */
+function countedBy(tasks: readonly Task[]): readonly (readonly string[])[] {
+  const [subjects, keys, periods] = [new Set<string>(), new Set<string>(), new Set([IN_FLIGHT])];
+  for (const task of tasks) {
+    for (const counted of subjectsOf(task)) subjects.add(subjectOf(counted));
+    keys.add(task.keyId);
+    if (task.price.holdMicros > 0) periods.add(monthOf(task.createdAt)).add(dayOf(task.createdAt));
+  }
+  return [[...subjects], [...keys], [...periods]];
 }
 
 function placeColumns(move: Move): object {
@@ -229,12 +282,19 @@ function placeColumns(move: Move): object {
   return { place, place_account: place === 0 ? null : changed?.accountId };
 }
 
-const acceptedColumns = ({ task, idempotency }: Acceptance, n: number): object => ({
+const acceptedColumns = ({ task, idempotency, quota }: Acceptance, n: number): object => ({
   n,
   ...taskToRow(task),
+  ...(quota ? { ...limitColumns('p', quota.project), ...limitColumns('k', quota.key) } : {}),
   idempotency_key: idempotency?.key ?? null,
   body_hash: idempotency?.bodyHash ?? null,
   remembered_until: idempotency?.expiresAt ?? null,
+});
+
+const limitColumns = (prefix: string, limits: CountedLimits): object => ({
+  [`${prefix}_month`]: limits.monthlyBudgetMicros,
+  [`${prefix}_day`]: limits.dailyBudgetMicros,
+  [`${prefix}_flight`]: limits.tasksInFlight,
 });
 
 const ledgerRows = (n: number, task: Task, rows: Move['ledger'], at: number): object[] =>

@@ -3,6 +3,7 @@ import { Kysely, SqliteDialect } from 'kysely';
 import type { Log } from '../../observability/log.ts';
 import { explainedFolder, lockFolder } from '../folder/lock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from '../folder/marks.ts';
+import { countersOfUse, useFrom } from '../quota/quota.ts';
 import { createRowReader } from '../readRows.ts';
 import type { Store } from '../store.ts';
 import { sqliteAccounts } from './accounts.ts';
@@ -94,6 +95,9 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     summariseLedger: write.summariseLedger,
     removeDeliveries: write.removeDeliveries,
     removeAudit: write.removeAudit,
+    quotaUse: async (counted, at, currency) =>
+      useFrom(await read.quotaAmounts(countersOfUse(counted, at, currency))),
+    recountQuotas: write.recountQuotas,
     onDelivery(listener) {
       deliveryListeners.add(listener);
       return () => deliveryListeners.delete(listener);

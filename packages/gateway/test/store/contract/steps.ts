@@ -39,3 +39,44 @@ export function moved(task: Task, event: Event, now = START_OF_TIME + 1000): Mov
   if (!made) throw new Error(`${event.type} is not legal for a task that is ${task.phase}`);
   return made;
 }
+
+export const FAILED = {
+  type: 'failed',
+  error: { code: 500, reason: 'internal_error', message: '' },
+  outcome: 'failed',
+} as const satisfies Event;
+
+/** The end of a task whose video is shorter than it should be. */
+export const SHORT = {
+  type: 'stored',
+  result: {
+    videoId: 'video',
+    bytes: 1,
+    sha256: '0'.repeat(64),
+    duration: 1,
+    width: 1280,
+    height: 720,
+    videoCodec: 'h264',
+    expiresAt: START_OF_TIME + 1_000_000,
+  },
+} as const satisfies Event;
+
+/** A task whose video is being fetched. */
+export async function storing(
+  store: Store,
+  more: Partial<Acceptance> = {},
+  changes: Partial<Task> = {},
+): Promise<Task> {
+  let task = await accepted(store, changes, more);
+  const steps: readonly Event[] = [
+    { ...INTENT, idempotencyKey: newId() },
+    { type: 'submit_confirmed', upstreamId: newId(), working: false },
+    { type: 'upstream_succeeded', result: { ref: 'there' } },
+  ];
+  for (const step of steps) {
+    const made = moved(task, step);
+    if (!(await store.commit(made))) throw new Error(`${task.id} could not be moved`);
+    task = made.task;
+  }
+  return task;
+}

@@ -8,6 +8,7 @@ import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
 import { describeOtherRows } from './otherRows.ts';
 import { describeProjects } from './projects.ts';
+import { describeQuotas } from './quotas.ts';
 import { describeTasks } from './tasks.ts';
 import { describeWebhooks } from './webhooks.ts';
 import { describeWords } from './words.ts';
@@ -18,6 +19,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWit
   describeTasks(name, open);
   describeSharing(name, open);
   describeLimits(name, open);
+  describeQuotas(name, open);
   describeEstimates(name, open);
   describeEvents(name, open);
   describeWebhooks(name, open);

@@ -205,7 +205,7 @@ describe('a move', () => {
       await Promise.all([writes.commit(intent, [media, { ...media, bytes: 3 }]), writes.commit(failed, [])]),
     ).toEqual([false, true]);
     expect(count(SQL.commit)).toBe(1);
-    const [tasks, attempts, ledger, rows, events, node] = values(SQL.commit) ?? [];
+    const [tasks, attempts, ledger, rows, events, node, ...counted] = values(SQL.commit) ?? [];
     expect(tasks).toEqual(
       [intent, failed].map(({ task, from }, n) => ({
         n,
@@ -214,7 +214,7 @@ describe('a move', () => {
         from_version: from.version,
         ...[
           { place: 1, place_account: 'account', place_limit: null },
-          { place: 0, place_account: null, place_limit: null },
+          { place: 0, place_account: null, place_limit: null, given_back: 400_000 },
         ][n],
       })),
     );
@@ -224,6 +224,12 @@ describe('a move', () => {
     expect(rows).toEqual([{ n: 0, ...mediaToRow({ ...media, bytes: 3 }) }]);
     expect(events).toMatchObject([{ n: 1, task_id: failed.task.id, type: 'video.failed', at: 78 }]);
     expect(node).toBe('node-7');
+    // Only a task that ends gives something back.
+    expect(counted).toEqual([
+      ['project:project', 'key:key'],
+      ['key'],
+      ['in_flight', '2026-09', '2026-09-21'],
+    ]);
   });
 
   it('of the same task waits for the one before', async () => {
@@ -271,6 +277,6 @@ describe('a move', () => {
     expect(await won.writes.commitWith(lost.run, move)).toBe(false);
     expect(await lost.writes.commitWith(won.run, move)).toBe(true);
     expect([lost.count(SQL.commit), won.count(SQL.commit)]).toEqual([1, 1]);
-    expect(won.values(SQL.commit)?.slice(3)).toEqual([[], [], 'node-7']);
+    expect(won.values(SQL.commit)?.slice(3)).toEqual([[], [], 'node-7', [], [], ['in_flight']]);
   });
 });

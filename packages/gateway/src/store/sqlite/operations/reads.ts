@@ -4,6 +4,7 @@ import { mediaReads } from './media.ts';
 import { otherReads } from './others.ts';
 import type { ReadParts } from './parts.ts';
 import { projectReads } from './projects.ts';
+import { quotaReads } from './quotas.ts';
 import { retentionReads } from './retention.ts';
 import { prepareStatements } from './statements.ts';
 import { taskReads } from './tasks.ts';
@@ -20,6 +21,7 @@ export function createReads(db: Connection) {
     ...eventReads(parts),
     ...webhookReads(parts),
     ...retentionReads(parts),
+    ...quotaReads(parts),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Acceptance, Accepted, MediaRow } from '../../store.ts';
 import { mediaToRow, type TaskWithAttempt } from '../../tables.ts';
 import { webhookOf } from '../../webhooks.ts';
 import type { ReadParts, WriteParts } from './parts.ts';
+import type { Quotas } from './quotas.ts';
 
 /** What `accept` found, with the row of an earlier task. */
 type AcceptedRow =
@@ -19,7 +20,7 @@ interface UpstreamClaim {
   readonly number: number;
 }
 
-export function taskWrites({ sql, onDelivery }: WriteParts) {
+export function taskWrites({ sql, onDelivery }: WriteParts, quotas: Quotas) {
   function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
     for (const row of rows) {
       sql.insertLedger.run({
@@ -34,7 +35,7 @@ export function taskWrites({ sql, onDelivery }: WriteParts) {
     }
   }
 
-  function accept({ task, ledger, media, idempotency }: Acceptance): AcceptedRow {
+  function accept({ task, ledger, media, idempotency, quota }: Acceptance): AcceptedRow {
     if (idempotency) {
       const earlier = sql.idempotency.get(task.projectId, idempotency.key, task.createdAt);
       if (earlier && earlier.task_id !== task.id) {
@@ -42,6 +43,10 @@ export function taskWrites({ sql, onDelivery }: WriteParts) {
         const row = sql.task.get(earlier.task_id);
         if (row) return { outcome: 'replayed', row };
       }
+    }
+    const over = quotas.reserve(task, quota);
+    if (over) return over;
+    if (idempotency) {
       sql.putIdempotency.run({
         project_id: task.projectId,
         key: idempotency.key,
@@ -73,6 +78,7 @@ export function taskWrites({ sql, onDelivery }: WriteParts) {
     const event = eventOf(move);
     if (event && sql.putEvent(event) && sql.putDeliveries(event, webhookOf(event, task)) > 0) onDelivery();
     writeLedger(task, ledger, at);
+    quotas.giveBack(move);
     for (const row of media) sql.putMedia.run(mediaToRow(row));
     return true;
   }

@@ -4,6 +4,7 @@ import { mediaWrites } from './media.ts';
 import { accountWrites, estimateWrites, keyWrites } from './others.ts';
 import type { WriteParts } from './parts.ts';
 import { keyChangeWrites, projectWrites } from './projects.ts';
+import { quotasOf, quotaWrites } from './quotas.ts';
 import { retentionWrites } from './retention.ts';
 import { prepareStatements } from './statements.ts';
 import { taskWrites } from './tasks.ts';
@@ -16,7 +17,8 @@ import { webhookWrites } from './webhooks.ts';
 export function createWrites(db: Connection, onDelivery: () => void) {
   const parts: WriteParts = { db, sql: prepareStatements(db), onDelivery };
   return {
-    ...taskWrites(parts),
+    ...taskWrites(parts, quotasOf(parts)),
+    ...quotaWrites(parts),
     ...mediaWrites(parts),
     ...keyWrites(parts),
     ...keyChangeWrites(parts),

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Dialect } from '../dialect.ts';
+import type { Dialect } from '../../dialect.ts';
 
 /**
  * The limits of upstream accounts: until when an attempt occupies its place, and, for nodes that share a database, the counters of places

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely';
-import type { Dialect } from '../dialect.ts';
+import type { Dialect } from '../../dialect.ts';
 
 /**
  * An index of upstream ids of any length. A key of a B-tree of PostgreSQL has at most 2,704 bytes, and a longer id could not be stored, although
