@@ -13,12 +13,22 @@ const REQUIREMENTS = fileURLToPath(new URL('schemathesis/requirements.txt', impo
 /** Random cases per operation; the cases of the other phases come from the document. */
 const CASES = 100;
 
-/** What Schemathesis cannot know: a task with a video, and a key that may be revoked. */
-function config(known: { task: string; link: URL; spareTask: string; spareKey: string }): string {
+/** Statuses that Schemathesis accepts by default. */
+const ACCEPTED = ['2xx', '3xx', 401, 403, 404, 409, 429, '5xx'];
+
+/** What Schemathesis cannot know: a task with a video, and a key and a project that may be changed. */
+function config(known: {
+  task: string;
+  link: URL;
+  spareTask: string;
+  spareKey: string;
+  spareProject: string;
+}): string {
   const [text, statuses] = [
     JSON.stringify,
     (...more: number[]) => `[${[...ACCEPTED, ...more].map((one) => JSON.stringify(one)).join(', ')}]`,
   ];
+  const mayBeWrong = `checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`;
   const operation = (id: string, lines: readonly string[]) =>
     ['[[operations]]', `include-operation-id = ${text(id)}`, ...lines].join('\n');
   return [
@@ -44,19 +54,21 @@ function config(known: { task: string; link: URL; spareTask: string; spareKey: s
       `parameters.expires = ${text(known.link.searchParams.get('expires'))}`,
       `parameters.signature = ${text(known.link.searchParams.get('signature'))}`,
     ]),
-    // The test's own key is listed and would be revoked.
-    operation('revokeKey', [`parameters.id = ${text(known.spareKey)}`]),
+    // The test's own key and project are listed, and would be revoked, changed or limited.
+    ...['revokeKey', 'rotateKey'].map((id) => operation(id, [`parameters.id = ${text(known.spareKey)}`])),
+    operation('updateKey', [`parameters.id = ${text(known.spareKey)}`, mayBeWrong]),
+    operation('updateProject', [`parameters.id = ${text(known.spareProject)}`, mayBeWrong]),
+    // Names of models and metadata are checked by their own rules.
+    ...['createKey', 'createProject'].map((id) => operation(id, [mayBeWrong])),
     // Only the model decides whether a field and its value are valid, and whether it has ended, so a request that the document allows may get 400 or 410.
     operation('submitVideo', [
       'parameters.wait = 0.1',
       `checks.positive_data_acceptance.expected-statuses = ${statuses(400, 410)}`,
     ]),
     // Most bytes are no file that a model takes.
-    operation('createFile', [`checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`]),
+    operation('createFile', [mayBeWrong]),
     // Only the gateway knows its models.
-    ...['createWebhookEndpoint', 'updateWebhookEndpoint'].map((id) =>
-      operation(id, [`checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`]),
-    ),
+    ...['createWebhookEndpoint', 'updateWebhookEndpoint'].map((id) => operation(id, [mayBeWrong])),
     // It answers when the receiver has, or has not within 15 seconds.
     operation('testWebhookEndpoint', ['checks.max_response_time = 20.0']),
     ...['createVideo', 'remixVideo', 'editVideo', 'extendVideo'].map((id) =>
@@ -67,9 +79,6 @@ function config(known: { task: string; link: URL; spareTask: string; spareKey: s
     ),
   ].join('\n\n');
 }
-
-/** Statuses that Schemathesis accepts by default. */
-const ACCEPTED = ['2xx', '3xx', 401, 403, 404, 409, 429, '5xx'];
 
 it('the gateway does what its OpenAPI document says, in some thousand generated cases', async ({ skip }) => {
   const python = await pythonWith(REQUIREMENTS).catch((error: unknown) => {
@@ -84,7 +93,7 @@ it('the gateway does what its OpenAPI document says, in some thousand generated 
   const spare = await t.json('/v1/admin/keys', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: '{"name": "spare"}',
+    body: '{"name": "spare", "project": "spare"}',
   });
   const folder = await tempFolder();
   const file = join(folder, 'schemathesis.toml');
@@ -95,6 +104,7 @@ it('the gateway does what its OpenAPI document says, in some thousand generated 
       link: new URL(task.url),
       spareTask: (await t.finished()).task_id,
       spareKey: spare.body.id,
+      spareProject: spare.body.project,
     }),
   );
 

@@ -106,7 +106,7 @@ describe('the command line for keys', () => {
   it.each([
     [['keys', 'create'], /name/],
     [['keys', 'revoke', 'key_none'], /key_none/],
-    [['keys', 'smash'], /keys create, keys list or keys revoke/],
+    [['keys', 'smash'], /keys create, keys list, keys set, keys rotate or keys revoke/],
     [['fly'], /Usage/],
   ])('%j fails with what to do', async (args, message) => {
     await expect(onetake(...args)).rejects.toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
