@@ -359,6 +359,16 @@ export interface Schemas {
          * @example 1795617056
          */
         readonly archived_at?: number;
+        /** @description What it uses at the moment, whether that is limited or not */
+        readonly use: {
+            readonly tasks_in_flight: number;
+            /** @description What the tasks that were accepted on this UTC day cost or may cost */
+            readonly day: number;
+            /** @description The same of this UTC month */
+            readonly month: number;
+            /** @description That of budgets */
+            readonly currency: string;
+        };
     };
     readonly NewProject: {
         /** @description What keys name it by */

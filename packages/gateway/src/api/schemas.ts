@@ -403,6 +403,16 @@ export const ProjectView = z.object({
   archived_at: unixSeconds.optional().describe('Since then it takes no new tasks'),
 });
 
+/** What a project or a key uses of its limits. */
+export const UseView = z
+  .object({
+    tasks_in_flight: z.int(),
+    day: z.number().describe('What the tasks that were accepted on this UTC day cost or may cost'),
+    month: z.number().describe('The same of this UTC month'),
+    currency: z.string().describe('That of budgets'),
+  })
+  .describe('What it uses at the moment, whether that is limited or not');
+
 export const AuditView = z.object({
   id: z.string(),
   at: unixSeconds,

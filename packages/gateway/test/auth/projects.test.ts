@@ -27,7 +27,8 @@ describe('projects', () => {
     expect(created.status).toBe(201);
     const project = { id: 'studio', name: 'The studio', limits, created_at: expect.any(Number) };
     expect(created.body).toEqual(project);
-    expect((await t.json('/v1/admin/projects/studio')).body).toEqual(project);
+    const use = { tasks_in_flight: 0, day: 0, month: 0, currency: 'USD' };
+    expect((await t.json('/v1/admin/projects/studio')).body).toEqual({ ...project, use });
     const twin = await send('POST', '/v1/admin/projects', { id: 'studio' });
     expect([twin.status, twin.body.error.reason]).toEqual([409, 'project_exists']);
 

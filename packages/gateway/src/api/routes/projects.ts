@@ -9,8 +9,9 @@ import {
   ProjectView,
   queryNumber,
   queryText,
+  UseView,
 } from '../schemas.ts';
-import { auditView, limitsOf, projectView } from '../views/projects.ts';
+import { auditView, limitsOf, projectView, useView } from '../views/projects.ts';
 
 const TAGS = ['Admin'];
 
@@ -110,7 +111,8 @@ function collection(app: App, { projects }: ApiContext): void {
   );
 }
 
-function single(app: App, { projects, keyring }: ApiContext): void {
+function single(app: App, context: ApiContext): void {
+  const { projects, keyring } = context;
   app.get(
     '/v1/admin/projects/:id',
     {
@@ -120,10 +122,13 @@ function single(app: App, { projects, keyring }: ApiContext): void {
         summary: 'Get a project',
         tags: TAGS,
         params: Params,
-        response: { 200: ProjectView, ...ERRORS },
+        response: { 200: ProjectView.extend({ use: UseView }), ...ERRORS },
       },
     },
-    async (request) => projectView(await projects.get(request.params.id)),
+    async (request) => {
+      const project = await projects.get(request.params.id);
+      return { ...projectView(project), use: await useView(context, { projectId: project.id }) };
+    },
   );
 
   app.patch(

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { KeyRow, Limits, ProjectRow, StoredAuditRow } from '../../store/projects.ts';
 import { MICROS } from '../../tasks/money.ts';
+import type { Counted } from '../../tasks/quota.ts';
+import type { ApiContext } from '../context.ts';
 import type { AuditView, KeyView, LimitsView, ProjectView } from '../schemas.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -77,4 +79,11 @@ function onWire([name, value]: [string, unknown]): [string, unknown] {
   };
   const isPair = Array.isArray(value) && (name === 'limits' || name.endsWith('At'));
   return [wire, isPair ? value.map(convert) : convert(value)];
+}
+
+/** What a project or a key uses at the moment. */
+export async function useView({ store, clock, settings }: ApiContext, counted: Counted) {
+  const { budgetCurrency: currency } = settings;
+  const { tasksInFlight, dayMicros, monthMicros } = await store.quotaUse(counted, clock.now(), currency);
+  return { tasks_in_flight: tasksInFlight, day: dayMicros / MICROS, month: monthMicros / MICROS, currency };
 }

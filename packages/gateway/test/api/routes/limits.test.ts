@@ -63,6 +63,8 @@ describe('limits of a project and its keys', () => {
         { of: 'key', limit: 'monthly_budget', most: 0.2, left: 0.2 },
       ],
     });
+    const { body: project } = await t.json('/v1/admin/projects/default');
+    expect(project.use).toMatchObject({ day: 0, month: 0, currency: 'USD' });
     // What is free touches no budget.
     expect((await t.submit(QUICK)).status).toBe(200);
   });
