@@ -65,6 +65,7 @@ function config(known: {
       'parameters.wait = 0.1',
       `checks.positive_data_acceptance.expected-statuses = ${statuses(400, 410)}`,
     ]),
+    operation('quoteVideo', [`checks.positive_data_acceptance.expected-statuses = ${statuses(400, 410)}`]),
     // Most bytes are no file that a model takes.
     operation('createFile', [mayBeWrong]),
     // Only the gateway knows its models.
