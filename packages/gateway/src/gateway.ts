@@ -221,6 +221,8 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   // Workers are several nodes at one address, with or without a load balancer.
   if (cluster.shared && !sharedMetrics) warnAboutAddresses(config, log);
   const observed = { ...surroundings, engine, limits, store, storage, cluster, space, problem, log };
+  const metrics = createGatewayMetrics(observed, feed);
+  for (const { id } of catalogue.list()) if (catalogue.available(id)) metrics.model(id);
   return {
     logger,
     clock,
@@ -243,7 +245,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     keyring,
     feed,
     engine,
-    metrics: createGatewayMetrics(observed, feed),
+    metrics,
     readiness: createGatewayReadiness(observed),
   };
 }

@@ -18,7 +18,7 @@ import { answerError } from './errors.ts';
 import { unknownParameters } from './filters.ts';
 import { allowOrigin, allowOrigins } from './http/cors.ts';
 import { answerOtherMethods } from './http/methods.ts';
-import { countRequests } from './http/requestCounts.ts';
+import { createRequestCounts, type RequestCounts } from './http/requestCounts.ts';
 import { openAiFileRoutes } from './openaiFiles/routes.ts';
 import { openAiVideoRoutes } from './openaiVideos/routes.ts';
 import { useOpenApi } from './openapi/document.ts';
@@ -55,7 +55,8 @@ const REQUEST_MS = 600_000;
 /** The complete HTTP API, ready to listen. */
 export async function createServer(context: ApiContext): Promise<App> {
   const { log, metrics, settings } = context;
-  const app = createApp(context);
+  const counts = createRequestCounts(metrics);
+  const app = createApp(context, counts);
   app.setValidatorCompiler(validatorCompiler);
   // Handlers build answers that fit their schemas, which the contract tests check; no second pass is needed.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
@@ -74,8 +75,8 @@ export async function createServer(context: ApiContext): Promise<App> {
     const message = `There is no ${request.method} ${path}; ${advice}.`;
     return answerError(new OnetakeError('not_found', 404, message), request, reply);
   });
-  answerUnrouted(app.server, log);
-  const counts = countRequests(app, metrics);
+  answerUnrouted(app.server, log, counts.unrouted);
+  counts.watch(app);
   await allowOrigins(app, settings.corsOrigins);
   requireDeclaredScopes(app);
   const otherMethods = answerOtherMethods(app);
@@ -112,7 +113,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   return app;
 }
 
-const createApp = ({ draining, logger, settings }: ApiContext): App =>
+const createApp = ({ draining, logger, settings }: ApiContext, { unrouted }: RequestCounts): App =>
   fastify({
     loggerInstance: withoutInfo(logger),
     // The `onResponse` hook logs each request in a single line.
@@ -126,7 +127,7 @@ const createApp = ({ draining, logger, settings }: ApiContext): App =>
     // Node would answer a missing Host header and upgrades without our error object, so the hooks answer them. Upgrades are never
     // accepted.
     http: { requireHostHeader: false, shouldUpgradeCallback: () => false },
-    clientErrorHandler: createParserErrorHandler(logger),
+    clientErrorHandler: createParserErrorHandler(logger, unrouted),
     // Fastify would refuse requests during `close` without our error object; `shutDown` has ended every connection by then.
     return503OnClosing: false,
     // Clients write `//v1/models/`, and a redirect would turn a POST into a GET.
@@ -137,6 +138,7 @@ const createApp = ({ draining, logger, settings }: ApiContext): App =>
       if (draining.begun) reply.header('connection', 'close');
       allowOrigin(request, reply, settings.corsOrigins);
       answerError(error, request, reply);
+      unrouted(reply.statusCode);
       logCompleted(logOf(request), 'info', request, reply, undefined, request.refusal);
     },
   }).withTypeProvider<ZodTypeProvider>();

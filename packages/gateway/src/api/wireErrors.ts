@@ -13,8 +13,14 @@ type WireError = Parameters<NonNullable<FastifyServerOptions['clientErrorHandler
 /** How long a refused client's data is still read. Closing a socket with unread bytes resets it, and the answer would be lost. Milliseconds. */
 const LINGER_MS = 1000;
 
-/** Fastify's `clientErrorHandler`: answers input that the HTTP parser refuses, before there is a request for hooks and routes. */
-export function createParserErrorHandler(log: Log): (error: WireError, socket: Socket) => void {
+/**
+ * Fastify's `clientErrorHandler`: answers input that the HTTP parser refuses, before there is a request for hooks and routes. `count` is told of
+ * the status of each answer.
+ */
+export function createParserErrorHandler(
+  log: Log,
+  count: (status: number) => void,
+): (error: WireError, socket: Socket) => void {
   // The parser also refuses every later chunk of the connection.
   const refused = new WeakSet<Socket>();
 
@@ -24,7 +30,11 @@ export function createParserErrorHandler(log: Log): (error: WireError, socket: S
     // This request is complete. Its answer is sent first, and those of the requests behind it, then the error for the input that followed them.
     else if (answering?.req.complete) answering.once('finish', () => answerInTurn(error, socket));
     else if (answering?.headersSent) socket.destroy();
-    else sendOnSocket(socket, explained(error), log);
+    else {
+      const refusal = explained(error);
+      count(refusal.status);
+      sendOnSocket(socket, refusal, log);
+    }
   }
 
   return (error, socket) => {
@@ -35,14 +45,16 @@ export function createParserErrorHandler(log: Log): (error: WireError, socket: S
 }
 
 /** Answers requests that never reach a route and that Node would answer without a body: `CONNECT`, and an unknown `Expect`. */
-export function answerUnrouted(server: Server, log: Log): void {
+export function answerUnrouted(server: Server, log: Log, count: (status: number) => void): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const message = `"Expect: ${request.headers.expect}" is not supported; leave the header out, or send "100-continue".`;
     const { head, body } = composed(new OnetakeError('expectation_failed', 417, message), log);
+    count(417);
     response.writeHead(417, { ...head, connection: 'close' }).end(body);
   });
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     const message = 'This server is not a proxy; send requests for its own paths.';
+    count(405);
     if (socket instanceof Socket)
       sendOnSocket(socket, new OnetakeError('method_not_allowed', 405, message), log, { allow: 'GET, POST' });
   });

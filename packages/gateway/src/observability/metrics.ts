@@ -8,6 +8,7 @@ import {
   type MetricValue,
   Registry,
 } from 'prom-client';
+import { REASONS } from '../tasks/reasons.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { createRequestMetrics, type RouteMetrics } from './requestMetrics.ts';
 
@@ -19,6 +20,8 @@ export interface Metrics {
   readonly accepted: Counter<'model'>;
   /** Records a transition. Must be called for every one. */
   moved(task: Task): void;
+  /** Adds a model that can be used here. The series of its tasks exist from then on, for every way in which one can end. */
+  model(id: string): void;
   /** Adds a route of the API. Its series exist from then on, for each of `statuses`. */
   route(method: string, route: string, statuses: readonly number[]): RouteMetrics;
   /** Adds a value that is read at each scrape. A `counter` never decreases. */
@@ -145,6 +148,10 @@ export function createMetrics(
         duration.observe({ model }, (task.completedAt - task.createdAt) / 1000);
       }
     },
+    model(id) {
+      accepted.inc({ model: id }, 0);
+      for (const reason of ['succeeded', ...Object.keys(REASONS)]) finished.inc({ model: id, reason }, 0);
+    },
     route: createRequestMetrics(registry),
     watch,
     contentType: registry.contentType,
@@ -206,6 +213,8 @@ function withoutProcess(
   { labels: own }: SharedMetrics,
 ): MetricObjectWithValues<MetricValue<string>> {
   if (metric.aggregator === 'sum') return metric;
+  // What prom-client tells of a process it would add up in a way of its own, which says nothing of any of them.
+  if (/^(?:process|nodejs)_/.test(metric.name)) return { ...metric, aggregator: 'sum' };
   const values = metric.values.map(({ labels, ...value }) => ({
     ...value,
     labels: Object.fromEntries(Object.entries(labels).filter(([name]) => !(name in own))),

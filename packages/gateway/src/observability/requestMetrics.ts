@@ -7,7 +7,7 @@ export interface RouteMetrics {
 }
 
 /** Upper bounds of the buckets, seconds. A status query takes well below a millisecond, a large download minutes. */
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 1, 5, 30];
 
 const COUNT = 'onetake_http_requests_total';
 const DURATION = 'onetake_http_request_duration_seconds';
@@ -18,11 +18,12 @@ interface Times {
   readonly route: string;
   readonly counts: number[];
   seconds: number;
+  count: number;
 }
 
 /**
  * Counts requests by route and status, and measures how long they take by route. Returns a function that adds a route: with `statuses`, whose
- * series exist from then on, because a counter that is first seen at 1 has no increase. What a query costs is counted in microseconds, so
+ * counters exist from then on, because a counter that is first seen at 1 has no increase. What a query costs is counted in microseconds, so
  * nothing here makes an object or a string: prom-client's own counters hash their labels each time.
  */
 export function createRequestMetrics(
@@ -40,11 +41,17 @@ export function createRequestMetrics(
     DURATION,
     'From the head of an HTTP request to the end of its answer, without event streams and answers that a client asked to hold',
     'histogram',
-    () => routes.flatMap(({ times }) => histogramOf(times)),
+    () => routes.flatMap(({ times }) => (times.count === 0 ? [] : histogramOf(times))),
   );
 
   return (method, route, declared) => {
-    const times: Times = { method, route, counts: new Array(BUCKETS.length + 1).fill(0), seconds: 0 };
+    const times: Times = {
+      method,
+      route,
+      counts: new Array(BUCKETS.length + 1).fill(0),
+      seconds: 0,
+      count: 0,
+    };
     const statuses = new Map(declared.map((status) => [status, 0]));
     routes.push({ times, statuses });
     return {
@@ -56,6 +63,7 @@ export function createRequestMetrics(
         while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] ?? 0)) bucket += 1;
         times.counts[bucket] = (times.counts[bucket] ?? 0) + 1;
         times.seconds += seconds;
+        times.count += 1;
       },
     };
   };
@@ -63,13 +71,13 @@ export function createRequestMetrics(
 
 type Value = MetricValue<string> & { readonly metricName?: string };
 
-function histogramOf({ method, route, counts, seconds }: Times): Value[] {
-  let count = 0;
+function histogramOf({ method, route, counts, seconds, count }: Times): Value[] {
+  let upTo = 0;
   const buckets = counts.map((inBucket, index) => {
-    count += inBucket;
+    upTo += inBucket;
     return {
       labels: { le: BUCKETS[index] ?? '+Inf', method, route },
-      value: count,
+      value: upTo,
       metricName: `${DURATION}_bucket`,
     };
   });

@@ -111,7 +111,10 @@ describe('malformed requests are answered with our error object and a request id
   it('headers that take too long', async () => {
     // The gateway waits a minute for them; this is the same handler on a server with a shorter limit.
     const server = createServer({ headersTimeout: 50, requestTimeout: 100, connectionsCheckingInterval: 10 });
-    server.on('clientError', createParserErrorHandler(createLog('info', { write: () => true })));
+    server.on(
+      'clientError',
+      createParserErrorHandler(createLog('info', { write: () => true }), () => {}),
+    );
     server.listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await once(server, 'listening');

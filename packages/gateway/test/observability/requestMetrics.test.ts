@@ -1,6 +1,8 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { connect } from 'node:net';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createMetrics, type MetricsProcess } from '../../src/observability/metrics.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { rawRequest } from '../support/http/rawRequest.ts';
 
 const NONE = () => [];
 const metricsOf = (process?: MetricsProcess) =>
@@ -45,7 +47,7 @@ describe('metrics of requests', () => {
     const text = await metrics.text();
     const buckets = seriesOf(text, 'onetake_http_request_duration_seconds_bucket');
     const at = (le: string) => buckets.get(`le="${le}",method="GET",route="/"`);
-    expect([at('0.001'), at('0.0025'), at('10'), at('30'), at('+Inf')]).toEqual([2, 3, 3, 4, 5]);
+    expect([at('0.001'), at('0.005'), at('5'), at('30'), at('+Inf')]).toEqual([2, 3, 3, 4, 5]);
     const [sum] = seriesOf(text, 'onetake_http_request_duration_seconds_sum').values();
     expect(sum).toBeCloseTo(61.00221);
     expect([...seriesOf(text, 'onetake_http_request_duration_seconds_count').values()]).toEqual([5]);
@@ -69,6 +71,28 @@ describe('metrics of requests', () => {
       ['method="POST",route="/",status="200",worker="1"', 1],
     ]);
     expect(seriesOf(text, 'onetake_http_request_duration_seconds_count').size).toBe(3);
+  });
+
+  it('of the processes are told apart, whatever prom-client would make of them together', async () => {
+    const others: (() => Promise<readonly object[]>)[] = [];
+    const both = [1, 2].map((worker) =>
+      metricsOf({
+        processMetrics: true,
+        sharedMetrics: {
+          labels: { worker: String(worker) },
+          share: (own) => void others.push(own),
+          ofAll: () => Promise.all(others.map((own) => own())),
+        },
+      }),
+    );
+    const text = (await both[0]?.text()) ?? '';
+    for (const name of [
+      'process_start_time_seconds',
+      'nodejs_eventloop_lag_p99_seconds',
+      'nodejs_eventloop_lag_max_seconds',
+    ]) {
+      expect([...seriesOf(text, name).keys()].sort()).toEqual(['worker="1"', 'worker="2"']);
+    }
   });
 
   it('of the process are there if it is the gateway alone', async () => {
@@ -99,8 +123,8 @@ describe('a gateway counts', () => {
   const labels = (method: string, route: string, status: number) =>
     `method="${method}",route="${route}",status="${status}"`;
 
-  it('every documented success and every failure of its own from the start', async () => {
-    const { t, counts } = await started();
+  it('every documented answer but for HEAD, and every end of a task of a model that works, from the start', async () => {
+    const { t, counts, text } = await started();
     const { paths } = (await t.json('/openapi.json')).body as {
       paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
     };
@@ -109,13 +133,50 @@ describe('a gateway counts', () => {
       Object.entries(methods)
         .filter(([method]) => method !== 'head')
         .flatMap(([method, { responses }]) =>
-          [...Object.keys(responses).filter((status) => status.startsWith('2')), '500', '503'].map((status) =>
-            labels(method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1'), Number(status)),
-          ),
+          Object.keys(responses)
+            // What the HTTP parser refuses never reaches a route.
+            .filter((status) => status !== '431')
+            .map((status) =>
+              labels(method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1'), Number(status)),
+            ),
         ),
     );
     expect(expected.length).toBeGreaterThan(100);
     expect(expected.filter((one) => !series.has(one))).toEqual([]);
+    const ends = seriesOf(await text(), 'onetake_tasks_finished_total');
+    expect(ends.get('model="onetake-preview",reason="submission_unknown"')).toBe(0);
+    expect([...ends.keys()].some((one) => one.includes('veo'))).toBe(false);
+  });
+
+  it('what a client breaks off, what it leaves, and what is no HTTP', async () => {
+    const { t, counts, text } = await started();
+    const { hostname, port } = new URL(t.gateway.address);
+    const until = async (series: string) => {
+      while (!((await counts()).get(series) ?? 0)) await new Promise(setImmediate);
+    };
+    const stop = new AbortController();
+    const events = await t.call('/v1/events', { signal: stop.signal });
+    expect(events.status).toBe(200);
+    stop.abort();
+    await until(labels('GET', '/v1/events', 200));
+
+    const { task_id: id } = (await t.submit({ model: 'onetake-preview', prompt: 'a kite', duration: 4 }))
+      .body;
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `GET /v1/video/generations/${id}?wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\n\r\n`,
+    );
+    await vi.waitFor(async () => expect((await t.json('/readyz')).status).toBe(200));
+    socket.destroy();
+    await until(labels('GET', '/v1/video/generations/:task_id', 499));
+
+    await rawRequest(t.gateway.address, 'nonsense\r\n\r\n');
+    await rawRequest(t.gateway.address, `GET /v1/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect((await counts()).get(labels('other', 'none', 400))).toBe(2);
+    const timed = seriesOf(await text(), 'onetake_http_request_duration_seconds_count');
+    expect(
+      [...timed.keys()].filter((series) => series.includes('/v1/events') || series.includes(':task_id')),
+    ).toEqual([]);
   });
 
   it('queries by either path, held ones without their time, and what does not exist without a series for each', async () => {

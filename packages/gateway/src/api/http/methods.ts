@@ -31,7 +31,7 @@ export function answerOtherMethods(app: App): () => void {
       app.route({
         method: ROUTED.filter((method) => method !== 'OPTIONS' && !methods.has(method)),
         url,
-        config: { scope: 'any' },
+        config: { scope: 'any', isFallback: true },
         schema: { hide: true },
         // Before the body is read, because nothing in it could make the method valid.
         onRequest: (request, reply, done) => done(notAllowed(request, reply, allow)),
