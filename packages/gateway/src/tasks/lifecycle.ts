@@ -87,7 +87,10 @@ export interface Move {
   readonly ledger: readonly LedgerRow[];
   /** The public event that it is, if it is one: a row of the event log. */
   readonly event?: EventType;
-  /** It is made again if a power failure takes it: the upstream tells it again, or the poster is made again. Money, intents and ends never are. */
+  /**
+   * It is made again if a power failure takes it: the upstream tells again that it works, or the poster is made again. Money, intents and ends
+   * never are. Nor is the success of a job: some upstreams forget a job once its video was downloaded, and then only this move leads to the file.
+   */
   readonly repeatable?: true;
 }
 
@@ -126,7 +129,6 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
 function isRepeatable(event: Event): boolean {
   switch (event.type) {
     case 'work_started':
-    case 'upstream_succeeded':
       return true;
     case 'media_repaired':
       return event.result.bytes === undefined && event.result.sha256 === undefined;

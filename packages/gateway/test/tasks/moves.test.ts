@@ -44,7 +44,7 @@ function expectMove(
   ledger: readonly LedgerRow[] = [],
 ): void {
   const { event: _, repeatable, ...made } = move(from, event, NOW) ?? {};
-  expect(repeatable ?? false).toBe(event.type === 'work_started' || event.type === 'upstream_succeeded');
+  expect(repeatable ?? false).toBe(event.type === 'work_started');
   expect(made).toStrictEqual({
     at: NOW,
     from: { phase: from.phase, version: 7 },

@@ -38,7 +38,7 @@ export type Writes = ReturnType<typeof createWrites>;
 /**
  * Writes that need no sync of their own, because after a power failure they are made again from what is there: a delivery is sent again
  * under its id, a poster is made again, rows of objects that are being stored are written when they are stored again, and an upstream
- * tells again that it works on a job or has ended it.
+ * tells again that it works on a job.
  */
 const RIDES: { readonly [K in keyof Writes]?: (...args: Parameters<Writes[K]>) => boolean } = {
   // A poster that is pending is made again.

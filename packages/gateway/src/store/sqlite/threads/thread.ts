@@ -113,6 +113,7 @@ export function createThread(options: ThreadOptions): Thread {
   function rest(): void {
     if (closed) return;
     worker?.unref();
+    clearTimeout(idle);
     if (idleMs !== undefined) idle = setTimeout(end, idleMs).unref();
   }
 
