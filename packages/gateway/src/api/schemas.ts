@@ -491,5 +491,11 @@ export const ERRORS = {
   404: ErrorAnswer.describe('No such thing in your project'),
 } as const;
 
+/** What a key may be refused for when it submits (403 and 429), in any protocol. */
+export const REFUSED_KEY =
+  'The key lacks the scope `generate` or may not use the model, or its project is archived';
+export const TOO_MUCH =
+  'The key or its project has made its requests of the minute, or has as many unfinished tasks as it may have (see `Retry-After`), or there are too many large bodies at once';
+
 /** Errors that any call about a single task may answer with. */
 export const TASK_ERRORS = { ...ERRORS, 410: ErrorAnswer.describe('The task was deleted') } as const;

@@ -161,9 +161,8 @@ function addHooks(app: App, { draining, keyring, rates, logger }: ApiContext): v
     if (!isOfTheApi(request.url) && !isOfTheApi(request.routeOptions.url ?? '')) return done();
     const admit = (key: KeyWithProject) => {
       request.apiKey = key;
-      const missing = missingScope(key, request);
-      if (missing) done(missing);
-      else countRequest(rates, key, reply, done);
+      // Counted first: whoever keeps asking for what the key may not have is limited as well.
+      countRequest(rates, key, reply, (error) => done(error ?? missingScope(key, request)));
     };
     const known = keyring.known(request.headers.authorization, request.socket);
     if (known) admit(known);

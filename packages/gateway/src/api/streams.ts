@@ -95,7 +95,7 @@ export function createEventStreams({
       try {
         await Promise.all(
           [...byKey.values()].map(async ({ key, streams }) => {
-            if (!(await keyring.isValid(key))) endAll(streams);
+            if (!(await keyring.isValid(key, 'read'))) endAll(streams);
           }),
         );
       } catch {

@@ -48,8 +48,10 @@ export function withDefaultMetadata(
   const all = new Map([ofProject, ofKey, given].flatMap((pairs) => Object.entries(pairs ?? {})));
   if (all.size > METADATA_PAIRS) {
     const added = all.size - Object.keys(given ?? {}).length;
+    const advice =
+      added > METADATA_PAIRS ? 'Ask an administrator of this gateway to set fewer defaults.' : 'Give fewer.';
     throw invalidRequest(
-      `metadata would have ${all.size} pairs, and a task has ${METADATA_PAIRS} at most: ${added} come from the defaults of the API key and its project. Give fewer.`,
+      `metadata would have ${all.size} pairs, and a task has ${METADATA_PAIRS} at most: ${added} come from the defaults of the API key and its project. ${advice}`,
       'metadata',
     );
   }

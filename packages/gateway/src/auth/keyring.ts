@@ -16,8 +16,8 @@ export interface Keyring {
    * was found then, is not hashed again.
    */
   known(authorization: string | undefined, connection: object): KeyWithProject | undefined;
-  /** Whether a key that was authenticated before is still valid, and may do all that it could. */
-  isValid(key: KeyRow): Promise<boolean>;
+  /** Whether a key that was authenticated before is still valid, and has the scope. */
+  isValid(key: KeyRow, scope: Scope): Promise<boolean>;
   /** Clears the cache. */
   forget(): void;
   /** Calls `listener` when keys may have changed. Returns a function that unsubscribes. */
@@ -76,9 +76,9 @@ export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boo
       if (!isValid(row)) throw unauthorized('This API key has expired; use another one.');
       return row;
     },
-    async isValid({ hash, scopes }) {
+    async isValid({ hash }, scope) {
       const row = (hasLease() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
-      return row !== undefined && isValid(row) && scopes.every((scope) => hasScope(row, scope));
+      return row !== undefined && isValid(row) && hasScope(row, scope);
     },
     forget() {
       forgotten += 1;

@@ -8,7 +8,10 @@ const ILLEGAL_ESCAPES = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
 const PERHAPS_ILLEGAL = /\\u(?:0000|d)/;
 
 /** Rows as JSON, for `json_to_recordset`. JSON inside a column does not change, because its escapes are escaped once more. */
-export function jsonRows(rows: readonly object[]): string {
-  const json = JSON.stringify(rows);
+export const jsonRows = (rows: readonly object[]): string => jsonRow(rows);
+
+/** A row as JSON, for `json_to_record`. */
+export function jsonRow(row: object): string {
+  const json = JSON.stringify(row);
   return PERHAPS_ILLEGAL.test(json) ? json.replace(ILLEGAL_ESCAPES, '$1\\ufffd') : json;
 }

@@ -9,7 +9,7 @@ import { type ApiContext, type App, keyOf } from '../context.ts';
 import { NO_PARAMETERS } from '../filters.ts';
 import { CONDITIONAL_ANSWERS } from '../http/bytes.ts';
 import { sendBytes, Variant } from '../routes/content.ts';
-import { queryNumber } from '../schemas.ts';
+import { queryNumber, REFUSED_KEY, TOO_MUCH } from '../schemas.ts';
 import type { Submission } from '../submission.ts';
 import { deletedSince, unsupported, videoNotFound } from './errors.ts';
 import { addHeaders } from './headers.ts';
@@ -67,6 +67,9 @@ function submitRoute(app: App, context: ApiContext, submit: Submission, call: Ca
         response: {
           200: Video,
           ...VIDEO_ERRORS,
+          402: VideoErrorAnswer.describe('A budget of the key or its project is spent'),
+          403: VideoErrorAnswer.describe(REFUSED_KEY),
+          429: VideoErrorAnswer.describe(TOO_MUCH),
           410: VideoErrorAnswer.describe('The services that are configured for the model no longer have it'),
           422: VideoErrorAnswer.describe('The idempotency key was used with another request'),
         },

@@ -5,7 +5,15 @@ import type { ApiContext, App } from '../context.ts';
 import { sendHeld } from '../heldSubmit.ts';
 import { gone } from '../http/bytes.ts';
 import { SUBMIT_SAMPLES } from '../openapi/examples.ts';
-import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody, TaskAnswer } from '../schemas.ts';
+import {
+  ERRORS,
+  ErrorAnswer,
+  REFUSED_KEY,
+  SubmitAnswer,
+  SubmitBody,
+  TaskAnswer,
+  TOO_MUCH,
+} from '../schemas.ts';
 import type { Submission } from '../submission.ts';
 import { WaitQuery, waitOf } from '../waiting.ts';
 
@@ -30,6 +38,9 @@ export function submitRoute(app: App, context: ApiContext, submit: Submission): 
         response: {
           200: z.union([SubmitAnswer, TaskAnswer.describe('With `wait`')]),
           ...ERRORS,
+          402: ErrorAnswer.describe('A budget of the key or its project is spent (`budget_spent`)'),
+          403: ErrorAnswer.describe(REFUSED_KEY),
+          429: ErrorAnswer.describe(TOO_MUCH),
           408: ErrorAnswer.describe('The body stopped arriving'),
           410: ErrorAnswer.describe(
             'The services that are configured for the model no longer have it, or the task of the idempotency key was deleted',

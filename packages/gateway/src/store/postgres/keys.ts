@@ -1,3 +1,4 @@
+import { jsonRow } from '../jsonRows.ts';
 import {
   type AuditRow,
   type AuditStore,
@@ -123,8 +124,8 @@ const SQL = named({
     order by seq desc limit $1`,
 });
 
-const asKey = (key: KeyRow): string => JSON.stringify(keyToRow(key));
-const asAudit = (audit: AuditRow): string => JSON.stringify(auditToRow(audit));
+const asKey = (key: KeyRow): string => jsonRow(keyToRow(key));
+const asAudit = (audit: AuditRow): string => jsonRow(auditToRow(audit));
 
 export function postgresKeys({ connections, rows, node }: PostgresParts): KeyStore {
   const { run, read, transaction } = connections;
@@ -189,7 +190,7 @@ export function postgresProjects({ connections, rows, node }: PostgresParts): Pr
   const { run, read, transaction } = connections;
   return {
     putProject: async (project, audit) =>
-      (await run(SQL.putProject, [JSON.stringify(projectToRow(project)), asAudit(audit)])).length > 0,
+      (await run(SQL.putProject, [jsonRow(projectToRow(project)), asAudit(audit)])).length > 0,
     async project(id) {
       const [row] = await read<ProjectTableRow>(SQL.project, [id]);
       return row && rows.one(PROJECT, row);
@@ -204,7 +205,7 @@ export function postgresProjects({ connections, rows, node }: PostgresParts): Pr
         if (!changed) return before;
         const { after, difference } = changed;
         const detailed = asAudit({ ...audit, detail: difference });
-        await run(SQL.changeProject, [JSON.stringify(projectToRow(after)), detailed, node()]);
+        await run(SQL.changeProject, [jsonRow(projectToRow(after)), detailed, node()]);
         return after;
       }),
     audit: (query) =>

@@ -1,5 +1,5 @@
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
-import { jsonRows } from '../jsonRows.ts';
+import { jsonRow, jsonRows } from '../jsonRows.ts';
 import type {
   LimitStore,
   PermitGrant,
@@ -176,7 +176,7 @@ export function postgresLimits(parts: LimitParts): LimitStore {
       return accountRows(states, counts);
     },
     retryAccount: async (id, audit) =>
-      (await run(SQL.retryAccount, [id, JSON.stringify(auditToRow(audit)), node()])).length > 0,
+      (await run(SQL.retryAccount, [id, jsonRow(auditToRow(audit)), node()])).length > 0,
     async troubles(accounts) {
       const rows = await read<TroubleColumns & { account_id: string }>(sql.troubles, [accounts]);
       return rows.map((row) => troubleOf(row.account_id, row));

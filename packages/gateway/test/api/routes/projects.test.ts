@@ -63,6 +63,35 @@ describe('the admin endpoint for keys', () => {
     expect(refused.error.message).toContain('revoked');
   });
 
+  it('counts requests that the scopes of a key do not allow', async () => {
+    const { key } = await makeKey({ name: 'reader', scopes: ['read'], limits: { requests_per_minute: 2 } });
+    const statuses = [];
+    // More than the rest of one minute and the whole of the next would let through.
+    for (let i = 0; i < 5; i++) statuses.push((await t.submit(QUICK, { key })).status);
+    expect(statuses.slice(0, 2)).toEqual([403, 403]);
+    expect(statuses).toContain(429);
+  });
+
+  it('leaves event streams open when their key loses a scope that they do not need', async () => {
+    const { key, id } = await makeKey({ name: 'both', scopes: ['read', 'billing'] });
+    const change = (body: unknown) =>
+      t.json(`/v1/admin/keys/${id}`, {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const stream = await t.call('/v1/events', { key });
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+    const ended = (async () => {
+      while (!(await reader.read()).done);
+      return 'ended';
+    })();
+    expect((await change({ scopes: ['read'] })).status).toBe(200);
+    expect(await Promise.race([ended, t.json('/readyz').then(() => 'open')])).toBe('open');
+    expect((await change({ scopes: ['billing'] })).status).toBe(200);
+    expect(await ended).toBe('ended');
+  });
+
   it('refuses keys without the admin scope', async () => {
     const { key } = await makeKey({ name: 'plain' });
     expect((await t.json('/v1/admin/keys', { key })).status).toBe(403);
