@@ -123,6 +123,7 @@ function schemasOf(document: Document): object {
   const schemas = {
     SubmitBody: body('submitVideo'),
     Submitted: unheld(answer('submitVideo')),
+    Quote: answer('quoteVideo'),
     Task: answer('getVideoTask'),
     Model: answer('getModel'),
     ListQuery: queryOf('listVideoTasks'),

@@ -9,6 +9,7 @@ import type {
   GenerateOptions,
   ListParams,
   Model,
+  Quote,
   SubmitOptions,
   SubmitParams,
   Submitted,
@@ -70,6 +71,16 @@ export class Onetake {
       if (error instanceof OnetakeError) error.idempotencyKey = idempotencyKey;
       throw error;
     }
+  }
+
+  /** What a submit of these parameters would cost at most, and whether the limits of the key and its project allow it now. Makes no task. */
+  async quote<Id extends string>(params: SubmitParams<Id>, { signal }: CallOptions = {}): Promise<Quote> {
+    const path = `${TASKS}/quote`;
+    // It stores nothing.
+    const call = { method: 'POST', path, body: params, repeatable: true, signal } as const;
+    const { body } = await this.#server.http.json<Quote>(call);
+    if (typeof body?.allowed !== 'boolean') throw new OnetakeError('The answer is no quote; check baseUrl.');
+    return body;
   }
 
   /** Waits until a task has succeeded, in whatever process it was submitted. Throws a `TaskFailedError` if it failed. */

@@ -38,6 +38,7 @@ export type {
   Progress,
   Project,
   ProjectChanges,
+  Quote,
   RotatedKey,
   SubmitOptions,
   SubmitParams,

@@ -91,6 +91,33 @@ export interface Schemas {
         /** @description What was rounded, redirected or fitted to what the upstream accepts */
         readonly notes?: readonly string[];
     };
+    readonly Quote: {
+        readonly model: string;
+        readonly price: {
+            /** @description The most that the video can cost: so much is held while it is made */
+            readonly hold: number;
+            readonly currency: string;
+            /** @description Seconds that are charged at most */
+            readonly seconds: number;
+            readonly per_second: number;
+            /** @description Once, with what its inputs cost */
+            readonly per_video: number;
+        };
+        /** @description Whether every limit has enough left for it at the moment */
+        readonly allowed: boolean;
+        /** @description What limits of the key and its project have left; none if there are none */
+        readonly limits: readonly {
+            /** @enum {string} */
+            readonly of: "project" | "key";
+            /** @enum {string} */
+            readonly limit: "tasks_in_flight" | "daily_budget" | "monthly_budget";
+            readonly most: number;
+            readonly left: number;
+            /** @description Of a budget: when its UTC day or month ends */
+            readonly resets_at?: number;
+        }[];
+        readonly notes?: readonly string[];
+    };
     readonly Task: {
         /**
          * @description `video_` and 32 hex digits, as the submit answered

@@ -21,6 +21,9 @@ export type SubmitParams<Id extends string = string> = { readonly model: Id } & 
 /** The answer of a submit. */
 export type Submitted = Schemas['Submitted'];
 
+/** The answer of a quote: the most that a video can cost, and what limits have left. */
+export type Quote = Schemas['Quote'];
+
 /**
  * A task as the gateway tells it. A server that speaks only submit, query and download of this API leaves out everything but `task_id`,
  * `status`, `format`, `url` and `error`.

@@ -47,6 +47,21 @@ const failed = (work: Promise<unknown>): Promise<unknown> =>
 const isEvents = (request: string): boolean => request.endsWith('/events');
 const isSubmit = (request: string): boolean => request.startsWith('POST');
 
+it('a quote tells the price and makes no task, and says what is wrong with a request', async () => {
+  const client = connect();
+  expect(await client.quote(mine(QUICK))).toMatchObject({
+    model: 'onetake-preview',
+    price: { hold: 0, currency: 'USD' },
+    allowed: true,
+    limits: [],
+  });
+  expect(gateway.proxy.seen).toEqual(['POST /v1/video/generations/quote']);
+  expect(await tasksOf(client)).toEqual([]);
+  expect(await failed(client.quote({ ...mine(QUICK), resolution: '4k' }))).toBeInstanceOf(
+    InvalidRequestError,
+  );
+});
+
 it('a video of the built-in model is made, and its progress is told', async () => {
   const client = connect();
   const told: Progress[] = [];

@@ -4,6 +4,7 @@ import { IMAGE_FITS } from '../catalogue/imageLimits.ts';
 import { SCOPES } from '../store/projects.ts';
 import { DELIVERY_STATES, DISABLED_REASONS, SIGNATURES, TEST_EVENT } from '../store/webhooks.ts';
 import { EVENT_TYPES } from '../tasks/events.ts';
+import { MICROS } from '../tasks/money.ts';
 import { ASPECT_RATIOS, REFERENCE_TYPES, RESOLUTIONS } from '../tasks/request.ts';
 
 /**
@@ -359,19 +360,19 @@ export const NotReadyAnswer = z.object({
 });
 
 /** Whatever is missing or null has no limit. */
+/** An amount that micro-units can express: one that they cannot would be stored as another. */
+const budget = () =>
+  z
+    .number()
+    .min(0)
+    .max(1e9)
+    .refine((amount) => Math.round(amount * MICROS) / MICROS === amount, 'expected at most six decimals');
+
 export const LimitsView = z.strictObject({
   requests_per_minute: z.int().min(1).nullish(),
   tasks_in_flight: z.int().min(1).nullish().describe('Unfinished tasks at a time'),
-  daily_budget: z
-    .number()
-    .min(0)
-    .max(1e9)
-    .nullish()
-    .describe('What the tasks of a UTC day may cost, in units of the currency'),
-  monthly_budget: z
-    .number()
-    .min(0)
-    .max(1e9)
+  daily_budget: budget().nullish().describe('What the tasks of a UTC day may cost, in units of the currency'),
+  monthly_budget: budget()
     .nullish()
     .describe('What the tasks of a UTC month may cost, in units of the currency'),
 });

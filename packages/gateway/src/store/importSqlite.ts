@@ -7,15 +7,16 @@ import { LIVING_NODES } from './postgres/nodes.ts';
 /** Every table that is imported, parents before children, and what to do if the database already has the row. */
 export const IMPORTED_TABLES = {
   // A gateway that was started on the database for a moment has created a project, keys and secrets. The folder's must stay valid:
-  // its tasks refer to its keys, and links that were given out are signed with its secrets.
-  projects: 'on conflict (id) do nothing',
+  // its projects have limits, its tasks refer to its keys, and links that were given out are signed with its secrets.
+  projects: 'on conflict (id) do update set',
   keys: 'on conflict (hash) do update set',
   secrets: 'on conflict (name) do update set',
   tasks: '',
   attempts: '',
   ledger: '',
   ledger_summaries: '',
-  quota_counters: '',
+  // Without tasks, those of the database count nothing.
+  quota_counters: 'on conflict (subject, period, currency) do update set',
   media: '',
   idempotency: '',
   audit: '',
@@ -43,6 +44,8 @@ const OWN = [
   'webhook_endpoints',
   'webhook_deliveries',
 ] as const satisfies ImportedTable[];
+/** Tables in which the database may have had rows, which are compared row by row with the folder's. */
+const SHARED = { projects: ['id'], keys: ['id'], quota_counters: ['subject', 'period', 'currency'] } as const;
 /** The row of `secrets` that records which folder was imported. */
 const MARK = 'imported-from';
 
@@ -83,6 +86,7 @@ export async function importSqlite(parts: ImportParts): Promise<boolean> {
         onTable?.(table, copied);
       }
       await verify(source, target, setAside);
+      await verifyShared(source, target, setAside);
       await target.query('insert into secrets (name, value) values ($1, $2)', [MARK, installation]);
     }
     // Before the commit: if the response to it is lost, the folder must not be used any more.
@@ -197,4 +201,32 @@ async function verify(
   if (folder === database) return;
   const message = `The rows differ after the import, and nothing was moved: the folder has ${folder}; the database would have ${database}.`;
   throw new OnetakeError('import_differs', 500, message);
+}
+
+/** Throws if a row of the tables that the database had rows of is not as the folder has it. */
+async function verifyShared(
+  source: FolderRows,
+  target: Target,
+  setAside: ReadonlyMap<ImportedTable, number>,
+): Promise<void> {
+  for (const table of ['projects', 'keys', 'quota_counters'] as const) {
+    const listed = (row: string) =>
+      source
+        .columns(table)
+        .map((name) => `${row}.${name}`)
+        .join(', ');
+    const alike = `select count(*)::int as n
+      from json_populate_recordset(null::${table}, $1::json) f join ${table} d using (${SHARED[table].join(', ')})
+      where (${listed('d')}) is not distinct from (${listed('f')})`;
+    // A row that was set aside may be one that the database cannot read.
+    if (setAside.get(table)) continue;
+    let missing = 0;
+    for (const rows of source.batches(table)) {
+      const { rows: found } = await target.query<{ n: number }>(alike, [jsonRows(rows)]);
+      missing += rows.length - (found[0]?.n ?? 0);
+    }
+    if (missing === 0) continue;
+    const message = `${missing} rows of ${table} differ after the import, and nothing was moved.`;
+    throw new OnetakeError('import_differs', 500, message);
+  }
 }

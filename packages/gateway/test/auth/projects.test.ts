@@ -71,6 +71,13 @@ describe('projects', () => {
     expect(body.archived_at).toBe(Math.floor(now / 1000));
     const refused = await submit(key);
     expect([refused.status, refused.body.error.reason]).toEqual([403, 'project_archived']);
+    const quoted = await t.json('/v1/video/generations/quote', {
+      key,
+      method: 'POST',
+      body: JSON.stringify({ model: 'onetake-preview', prompt: 'a paper boat' }),
+      headers: { 'content-type': 'application/json' },
+    });
+    expect([quoted.status, quoted.body.error?.reason]).toEqual([403, 'project_archived']);
     const query = () => t.json(`/v1/video/generations/${task.task_id}?wait=30`, { key });
     let waited = await query();
     while (!['succeeded', 'failed'].includes(waited.body.status)) waited = await query();

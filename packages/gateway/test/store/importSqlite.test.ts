@@ -104,9 +104,15 @@ describe('the import of a data folder', () => {
     expect(await importSqlite({ source, target, installation, giveUp })).toBe(true);
   });
 
-  it('keeps the keys and secrets of the folder, and the projects of the database', async () => {
-    const { source, target, parts } = await prepare();
+  it('keeps the projects, keys, secrets and counters of the folder where the database has them too', async () => {
+    const { source, target, parts } = await prepare(`
+      update projects set limits = '{"dailyBudgetMicros":1000000}', archived_at = 7;
+      delete from quota_counters;
+      insert into quota_counters (subject, period, currency, project_id, amount) values ('project:p', '2026-11', 'USD', 'p', 5)`);
     const key = source.get('select * from keys order by id limit 1');
+    await target.query(
+      "insert into quota_counters (subject, period, currency, project_id, amount) values ('project:p', '2026-11', 'USD', 'p', 0)",
+    );
     await target.query("insert into secrets (name, value) values ('links', 'of the database')");
     await target.query("insert into projects (id, name, created_at) values ($1, 'of the database', 1)", [
       key?.project_id,
@@ -118,10 +124,15 @@ describe('the import of a data folder', () => {
     expect(await importSqlite(parts)).toBe(true);
     const { rows: secrets } = await target.query("select value from secrets where name = 'links'");
     expect(secrets).toEqual([{ value: 'the secret of links' }]);
-    const { rows: projects } = await target.query('select name from projects where id = $1', [
-      key?.project_id,
+    const { rows: projects } = await target.query(
+      'select name, limits, archived_at from projects where id = $1',
+      [key?.project_id],
+    );
+    const own = source.get(`select name from projects where id = '${key?.project_id}'`);
+    expect(projects).toEqual([
+      { name: own?.name, limits: '{"dailyBudgetMicros":1000000}', archived_at: expect.anything() },
     ]);
-    expect(projects).toEqual([{ name: 'of the database' }]);
+    expect((await target.query('select amount::int from quota_counters')).rows).toEqual([{ amount: 5 }]);
     const { rows: keys } = await target.query('select id, name, scopes from keys where hash = $1', [
       key?.hash,
     ]);

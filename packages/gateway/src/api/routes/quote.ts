@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { refuseArchived } from '../../auth/projects.ts';
 import { checkMaxCost } from '../../catalogue/validate/amount.ts';
 import { checkBudgetCurrency } from '../../engine/overLimit.ts';
 import type { KeyWithProject } from '../../store/projects.ts';
@@ -49,7 +50,7 @@ export function quoteRoute(app: App, context: ApiContext): void {
         operationId: 'quoteVideo',
         summary: 'Ask for the price of a video',
         description:
-          'Takes the body of a submit and checks it in the same way, but stores nothing and reads none of its images. The price is that of the longest reference videos that the model takes. What limits have left may be taken by other tasks before the submit.',
+          'Takes the body of a submit and checks it in the same way, but stores nothing and reads none of its images. The price is that of the longest reference videos that the model takes, and `max_cost` is compared with it: a submit that measures shorter ones may be accepted where the quote is refused. Which `provider_options` the accounts pass on is checked by the submit alone. What limits have left may be taken by other tasks before the submit.',
         tags: ['Video'],
         body: SubmitBody,
         response: {
@@ -64,9 +65,10 @@ export function quoteRoute(app: App, context: ApiContext): void {
       validatorCompiler: () => (value) => ({ value }),
     },
     async (request) => {
+      const key = keyOf(request);
+      refuseArchived(key.project);
       const { price, model, notes, maxCostMicros } = await checkAsked(context, request, request.body);
       checkMaxCost(price, maxCostMicros);
-      const key = keyOf(request);
       const quota = quotaOf(key, context.settings.budgetCurrency);
       if (quota) checkBudgetCurrency(price, quota);
       const limits = quota ? await limitsLeft(context, key, quota) : [];

@@ -11,6 +11,7 @@ import { up as lists } from './steps/0018_lists.ts';
 import { up as retention } from './steps/0019_retention.ts';
 import { up as projects } from './steps/0021_projects.ts';
 import { up as quotas } from './steps/0022_quotas.ts';
+import { up as ledgerDays } from './steps/0023_ledger_days.ts';
 import { up as initial } from './steps/first/0001_initial.ts';
 import { up as cluster } from './steps/first/0002_cluster.ts';
 import { up as accounts } from './steps/first/0003_accounts.ts';
@@ -45,4 +46,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0019_retention': { up: (db) => retention(db, dialect) },
   '0021_projects': { up: (db) => projects(db, dialect) },
   '0022_quotas': { up: (db) => quotas(db, dialect) },
+  '0023_ledger_days': { up: (db) => ledgerDays(db) },
 });

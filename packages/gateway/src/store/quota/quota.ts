@@ -109,13 +109,14 @@ export function countOf(of: (member: keyof CountedRow) => string): string {
         select sum(${signed('l')}) from tasks t join ledger l on l.task_id = t.id
         where ${own} and t.id >= ${of('first_id')} and t.created_at >= ${of('starts')} and t.created_at < ${of('ends')}
           and l.currency = ${of('currency')}), 0)
-      + coalesce((select sum(${signed('s')}) from ledger_summaries s where ${summarised(of)}), 0) as bigint)
+      + coalesce((select case when sum(${signed('s')}) > 0 then sum(${signed('s')}) end from ledger_summaries s where ${summarised(of)}), 0)
+    as bigint)
     end`;
 }
 
 /**
- * SQL: sums `s` of tasks that a counter counts. A sum is of the day of its ledger rows: that of a release may be another than that of its
- * hold, so a counter is never corrected by them.
+ * SQL: sums `s` of tasks that a counter counts. A sum is of the day of its tasks' holds; those that earlier versions made are of the days of
+ * their ledger rows, so a counter is never corrected by sums, and they never make it less than what has rows.
  */
 export const summarised = (of: (member: keyof CountedRow) => string): string =>
   `${ownOf('s', of)} and s.currency = ${of('currency')} and s.day >= ${of('starts')} and s.day < ${of('ends')}`;

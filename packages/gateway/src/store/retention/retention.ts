@@ -14,7 +14,7 @@ export interface RetentionStore {
   /** As `tasksAfter`, of tasks that have ledger rows; with the time of their first row. */
   ledgeredAfter(after: string, limit: number): Promise<readonly AcceptedAt[]>;
   /**
-   * Turns the ledger rows of those of these tasks that ended before into sums by day. Resolves with the ids of these tasks. No sum over the
+   * Turns the ledger rows of those of these tasks that ended before into sums by the day of their holds. Resolves with the ids of these tasks. No sum over the
    * whole ledger, which is the view `ledger_entries`, is changed by this or by `removeTasks`.
    */
   summariseLedger(old: OldTasks): Promise<readonly string[]>;
@@ -97,7 +97,8 @@ export const TASKS_AFTER =
 export const LEDGERED_AFTER = `
   select task_id as id, min(created_at) as "createdAt" from ledger where task_id > $1 group by task_id order by task_id limit $2`;
 
-const DAY = 'l.created_at / 86400000 * 86400000';
+/** That of the hold, in whose period all of a task's rows are counted: a release of the next day alone would make what is spent of that day less. */
+const DAY = 't.created_at / 86400000 * 86400000';
 /** What the amounts of a summary have in common. */
 const ALIKE = `l.project_id, ${DAY}, l.key_id, t.model, coalesce(a.account_id, ''), l.currency, l.kind`;
 const KEY = 'project_id, day, key_id, model, account_id, currency, kind';

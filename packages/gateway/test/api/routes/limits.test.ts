@@ -121,6 +121,29 @@ describe('max_cost', () => {
   });
 });
 
+describe('a budget', () => {
+  it.each([1e-7, 0.123_456_7, 1.000_000_1])('of %j is refused instead of being rounded', async (amount) => {
+    for (const name of ['daily_budget', 'monthly_budget']) {
+      const { status, body } = await t.json('/v1/admin/projects', {
+        method: 'POST',
+        body: JSON.stringify({ id: 'rounded', limits: { [name]: amount } }),
+        headers: { 'content-type': 'application/json' },
+      });
+      expect(status).toBe(400);
+      expect(body.error.message).toContain('at most six decimals');
+    }
+  });
+
+  it.each([0.000_001, 123_456_789.123_456, 1e9, 0])('of %j is kept', async (amount) => {
+    const { status, body } = await t.json('/v1/admin/projects', {
+      method: 'POST',
+      body: JSON.stringify({ id: `exact-${String(amount).length}`, limits: { daily_budget: amount } }),
+      headers: { 'content-type': 'application/json' },
+    });
+    expect({ status, limits: body.limits }).toEqual({ status: 201, limits: { daily_budget: amount } });
+  });
+});
+
 describe('a quote', () => {
   it('checks a request as a submit does', async () => {
     const { status, body } = await quote({ ...PRICED, resolution: '4k' });

@@ -175,6 +175,22 @@ export function describeQuotas(name: string, open: () => Promise<StoreWithLedger
       expect(await use(store, KEY)).toEqual(before);
     });
 
+    it('counts sums in the period of their holds, so that a release of the next month leaves no more of its budget', async () => {
+      const store = await open();
+      const midnight = Date.UTC(2026, 9, 1);
+      const task = aTask({ createdAt: midnight - 1 });
+      await store.accept(anAcceptance(task));
+      await store.commit(moved(task, FAILED, midnight + 1000));
+      await store.summariseLedger({ ids: [task.id], now: midnight + 10_000, keepMs: 1 });
+      expect(await store.ledger(task.id)).toEqual([]);
+      const quota = quotaOf({ dailyBudgetMicros: HOLD, monthlyBudgetMicros: HOLD });
+      const next = { createdAt: midnight + 20_000 };
+      expect(await use(store, PROJECT, midnight)).toMatchObject({ dayMicros: 0, monthMicros: 0 });
+      expect(await tryOut(store, quota, next)).toEqual({ outcome: 'accepted' });
+      expect(await tryOut(store, quota, next)).toMatchObject({ outcome: 'over_limit', amount: HOLD });
+      expect(await use(store, PROJECT, midnight - 1)).toMatchObject({ dayMicros: 0, monthMicros: 0 });
+    });
+
     it('removes counters of periods that are long over', async () => {
       const store = await open();
       await tryOut(store, MANY);
