@@ -17,7 +17,10 @@ describe('an administrator', () => {
     const limits = { requests_per_minute: 60, monthly_budget: 12.5 };
     const made = await projects.create({ id: 'studio 2', name: 'The studio', limits });
     expect(made).toMatchObject({ id: 'studio 2', name: 'The studio', limits });
-    expect(await projects.get('studio 2')).toEqual(made);
+    expect(await projects.get('studio 2')).toEqual({
+      ...made,
+      use: { currency: 'USD', day: 0, month: 0, tasks_in_flight: 0 },
+    });
     const changed = await projects.update('studio 2', { limits: null, archived: true });
     expect(changed).toEqual({
       id: made.id,
