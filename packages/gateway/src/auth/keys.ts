@@ -1,5 +1,13 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { AuditRow, KeyChanges, KeyRow, KeyStore, ProjectStore, Scope } from '../store/projects.ts';
+import type {
+  AuditRow,
+  KeyChanges,
+  KeyIdentity,
+  KeyRow,
+  KeyStore,
+  ProjectStore,
+  Scope,
+} from '../store/projects.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import type { Clock } from '../time/clock.ts';
@@ -65,7 +73,7 @@ export interface Keys {
 }
 
 export function createKeys(store: KeyStore & ProjectStore, clock: Clock): Keys {
-  const identityOf = (key: string): Pick<KeyRow, 'id' | 'prefix' | 'hash' | 'createdAt'> => ({
+  const identityOf = (key: string): KeyIdentity => ({
     id: `key_${newId()}`,
     prefix: key.slice(0, PREFIX_LENGTH),
     hash: hashKey(key),
@@ -86,19 +94,19 @@ export function createKeys(store: KeyStore & ProjectStore, clock: Clock): Keys {
     ...(detail ? { detail } : {}),
   });
 
+  async function refuseArchived(project: string): Promise<void> {
+    if ((await store.project(project))?.archivedAt === undefined) return;
+    const message = `The project ${project} is archived; restore it first, or give another one.`;
+    throw new OnetakeError('project_archived', 409, message, { param: 'project' });
+  }
+
   return {
     async create(request, actor) {
       checkName(request.name, 'name');
       if (request.project !== undefined) checkName(request.project, 'project');
       const key = newKey();
       const row = rowFor(key, request);
-      if ((await store.project(row.projectId))?.archivedAt !== undefined)
-        throw new OnetakeError(
-          'project_archived',
-          409,
-          `The project ${row.projectId} is archived; restore it first, or give another one.`,
-          { param: 'project' },
-        );
+      await refuseArchived(row.projectId);
       await store.putKey(row, audit(actor, 'key.created', row.id, detailOf(row)));
       return { key, row };
     },
@@ -107,14 +115,17 @@ export function createKeys(store: KeyStore & ProjectStore, clock: Clock): Keys {
         throw new OnetakeError('invalid_setting', 400, `ONETAKE_BOOTSTRAP_KEY ${CHOSEN_KEY_RULE}.`);
       }
       const existing = await store.keyByHash(hashKey(key));
-      if (existing?.revokedAt !== undefined) {
-        await store.restoreKey(existing.id, audit('bootstrap', 'key.restored', existing.id));
-        const { revokedAt: _, project: __, ...restored } = existing;
-        return restored;
-      }
       if (existing) {
-        const { project: _, ...row } = existing;
-        return row;
+        const { id, revokedAt, scopes } = existing;
+        if (revokedAt !== undefined) await store.restoreKey(id, audit('bootstrap', 'key.restored', id));
+        const changes: KeyChanges = {
+          expiresAt: undefined,
+          ...(scopes.includes('admin') ? {} : { scopes: [...scopes, 'admin'] }),
+        };
+        const options = { at: clock.now(), force: true };
+        const result = await store.changeKey(id, changes, audit('bootstrap', 'key.restored', id), options);
+        if (result.outcome === 'not_found') throw notFound(id);
+        return result.key;
       }
       const row = rowFor(key, { name: 'bootstrap', scopes: ['generate', 'admin'] });
       await store.putKey(row, audit('bootstrap', 'key.created', row.id, detailOf(row)));
@@ -139,20 +150,26 @@ export function createKeys(store: KeyStore & ProjectStore, clock: Clock): Keys {
       const result = await store.changeKey(id, changes, audit(actor, 'key.changed', id), { at, force });
       if (result.outcome === 'not_found') throw notFound(id);
       if (result.outcome === 'last_admin') throw lastAdmin(id);
+      if (result.outcome === 'replaced')
+        throw new OnetakeError(
+          'key_replaced',
+          409,
+          `${id} was rotated, and ends when its overlap is over; change ${result.key.replacedBy} instead.`,
+        );
       return result.key;
     },
     async rotate(id, overlapMs, actor) {
       const before = (await store.listKeys()).find((row) => row.id === id);
       if (!before) throw notFound(id);
+      await refuseArchived(before.projectId);
       const key = newKey();
-      const { replacedBy: _, revokedAt: __, ...kept } = before;
-      const row: KeyRow = { ...kept, ...identityOf(key), family: before.family ?? before.id };
+      const next = identityOf(key);
       const at = clock.now();
       const times = { at, until: at + overlapMs };
       const result = await store.rotateKey(
         id,
-        row,
-        audit(actor, 'key.rotated', id, { replacedBy: row.id, overlapSeconds: overlapMs / 1000 }),
+        next,
+        audit(actor, 'key.rotated', id, { replacedBy: next.id, overlapSeconds: overlapMs / 1000 }),
         times,
       );
       if (result.outcome === 'not_found') throw notFound(id);
@@ -164,7 +181,7 @@ export function createKeys(store: KeyStore & ProjectStore, clock: Clock): Keys {
             ? `${id} is revoked or has expired; create a key instead.`
             : `${id} was rotated before: rotate ${result.key.replacedBy} instead.`,
         );
-      return { key, row, former: result.key };
+      return { key, row: result.next, former: result.key };
     },
   };
 }
@@ -188,7 +205,7 @@ const lastAdmin = (id: string): OnetakeError =>
   new OnetakeError(
     'last_admin_key',
     409,
-    `${id} is the last key with admin scope; create another one first, or force it (\`--force\`, or \`?force=true\`).`,
+    `${id} is the last key with admin scope that lasts as long; create another one first, or force it (\`--force\`, or \`?force=true\`).`,
   );
 
 /** The stored form of a key: hex SHA-256. */

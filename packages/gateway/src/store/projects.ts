@@ -74,15 +74,22 @@ export type KeyChanges = ChangesOf<
   'name' | 'scopes' | 'expiresAt' | 'models' | 'limits' | 'defaultMetadata'
 >;
 
-/** A key after a change. `last_admin`: nothing was changed, because nobody could create a key afterwards. */
+/**
+ * A key after a change. `last_admin`: nothing was changed, because a time would come when nobody can create a key. `replaced`: nothing was
+ * changed, because the key was rotated and would have lasted longer.
+ */
 export type KeyChanged =
-  | { readonly outcome: 'changed' | 'last_admin'; readonly key: KeyRow }
+  | { readonly outcome: 'changed' | 'last_admin' | 'replaced'; readonly key: KeyRow }
   | { readonly outcome: 'not_found' };
 
 /** `invalid`: the key was revoked, has expired, or was rotated before, and nothing was changed. */
 export type KeyRotated =
-  | { readonly outcome: 'rotated' | 'invalid'; readonly key: KeyRow }
+  | { readonly outcome: 'rotated'; readonly key: KeyRow; readonly next: KeyRow }
+  | { readonly outcome: 'invalid'; readonly key: KeyRow }
   | { readonly outcome: 'not_found' };
+
+/** What tells a key from the one that it replaces. */
+export type KeyIdentity = Pick<KeyRow, 'id' | 'prefix' | 'hash' | 'createdAt'>;
 
 /** API keys. Each change writes a row of the audit log. */
 export interface KeyStore {
@@ -92,7 +99,7 @@ export interface KeyStore {
   listKeys(): Promise<readonly KeyRow[]>;
   /**
    * Resolves with the key as it is afterwards; undefined if there is no such id. The last key with admin scope that is neither
-   * revoked nor expired is not revoked, unless `force` is set.
+   * revoked, expired nor rotated is not revoked, unless `force` is set.
    */
   revokeKey(
     id: string,
@@ -101,8 +108,9 @@ export interface KeyStore {
     options?: { readonly force?: boolean },
   ): Promise<KeyRow | undefined>;
   /**
-   * Changes a key. The last key with admin scope that is neither revoked nor expired at `at` remains one, unless `force` is set. The row of
-   * the audit log says what was changed; there is none if everything was so before.
+   * Changes a key. Unless `force` is set, the last key with admin scope that is neither revoked, expired at `at` nor rotated remains one for
+   * as long as before, and a key that was rotated does not last longer. The row of the audit log says what was changed; there is none if
+   * everything was so before.
    */
   changeKey(
     id: string,
@@ -110,10 +118,10 @@ export interface KeyStore {
     audit: AuditRow,
     options: { readonly at: number; readonly force?: boolean },
   ): Promise<KeyChanged>;
-  /** Writes a key that replaces another one of its project, which expires at `until` at the latest (milliseconds UTC), as of `at`. */
+  /** Writes a key that may do the same as another one and replaces it, which expires at `until` at the latest (milliseconds UTC), as of `at`. */
   rotateKey(
     id: string,
-    next: KeyRow,
+    next: KeyIdentity,
     audit: AuditRow,
     times: { readonly at: number; readonly until: number },
   ): Promise<KeyRotated>;
@@ -180,7 +188,7 @@ export function applyChanges<T extends object>(
 }
 
 /** Whether a key has admin scope and is accepted at a time (milliseconds UTC). */
-export const isWorkingAdmin = ({ scopes, revokedAt, expiresAt }: KeyRow, now: number): boolean =>
+const isWorkingAdmin = ({ scopes, revokedAt, expiresAt }: KeyRow, now: number): boolean =>
   scopes.includes('admin') && revokedAt === undefined && (expiresAt === undefined || expiresAt > now);
 
 /** The row of the audit log for a project that was created with the key of another row. */
@@ -191,9 +199,35 @@ export const ofItsProject = ({ at, actor }: AuditRow, projectId: string): AuditR
   subject: projectId,
 });
 
-/** A key once another one has replaced it, which happens at `at`; undefined if it may not be replaced. */
-export function afterRotation(key: KeyRow, next: KeyRow, at: number, until: number): KeyRow | undefined {
-  const { revokedAt, expiresAt = Number.POSITIVE_INFINITY, replacedBy } = key;
-  if (revokedAt !== undefined || replacedBy !== undefined || expiresAt <= at) return undefined;
-  return { ...key, replacedBy: next.id, expiresAt: Math.min(expiresAt, until) };
+/** A key once another one has replaced it, which happens at `at`, and that one; undefined if it may not be replaced. */
+export function rotated(
+  key: KeyRow,
+  next: KeyIdentity,
+  at: number,
+  until: number,
+): { readonly former: KeyRow; readonly next: KeyRow } | undefined {
+  const { revokedAt, replacedBy, ...kept } = key;
+  const { id, prefix, hash, createdAt } = next;
+  const end = endOf(key);
+  if (revokedAt !== undefined || replacedBy !== undefined || end <= at) return undefined;
+  return {
+    former: { ...key, replacedBy: id, expiresAt: Math.min(end, until) },
+    next: { ...kept, id, prefix, hash, createdAt, family: key.family ?? key.id },
+  };
+}
+
+const endOf = ({ expiresAt = Number.POSITIVE_INFINITY }: KeyRow): number => expiresAt;
+
+/** Whether a change would make a key that was rotated last longer. */
+export const outlives = (before: KeyRow, after: KeyRow): boolean =>
+  before.replacedBy !== undefined && endOf(after) > endOf(before);
+
+/**
+ * Until when another key with admin scope must last for a change of this one to be allowed (milliseconds UTC); undefined if the change takes no
+ * administrator away. One that was rotated ends soon, and does not count.
+ */
+export function adminNeededUntil(before: KeyRow, after: KeyRow, at: number): number | undefined {
+  if (!isWorkingAdmin(before, at) || before.replacedBy !== undefined) return undefined;
+  if (!isWorkingAdmin(after, at)) return at;
+  return endOf(after) < endOf(before) ? endOf(after) : undefined;
 }

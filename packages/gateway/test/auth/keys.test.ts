@@ -264,6 +264,21 @@ describe('the bootstrap key', () => {
     expect(await knock(CHOSEN)).toBe(row.id);
   });
 
+  it('that lost its scope or was given an end is as before after the next start, as is one that was rotated', async () => {
+    const { keys, keyring, knock } = await world();
+    const row = await keys.ensure(CHOSEN);
+    await keys.change(row.id, { scopes: ['read'], expiresAt: 1 }, 'test', { force: true });
+    keyring.forget();
+    expect(await knock(CHOSEN)).toMatch(/expired/);
+    expect((await keys.ensure(CHOSEN)).scopes).toEqual(['read', 'admin']);
+    await keys.rotate(row.id, 0, 'test');
+    keyring.forget();
+    expect(await knock(CHOSEN)).toMatch(/expired/);
+    await keys.ensure(CHOSEN);
+    keyring.forget();
+    expect(await knock(CHOSEN)).toBe(row.id);
+  });
+
   it.each([
     'sk-short',
     'no-prefix-0123456789abcdef',

@@ -2,13 +2,14 @@ import { jsonRow } from '../jsonRows.ts';
 import {
   type AuditRow,
   type AuditStore,
-  afterRotation,
+  adminNeededUntil,
   applyChanges,
-  isWorkingAdmin,
   type KeyRow,
   type KeyStore,
   ofItsProject,
+  outlives,
   type ProjectStore,
+  rotated,
 } from '../projects.ts';
 import { AUDIT, KEY, KEY_WITH_PROJECT, PROJECT } from '../readRows.ts';
 import {
@@ -50,6 +51,8 @@ const assigned = (columns: object): string =>
 
 const WORKING_ADMIN = (at: string): string =>
   `scopes like '%"admin"%' and revoked_at is null and (expires_at is null or expires_at > ${at})`;
+/** One that is rotated ends soon. */
+const LASTING_ADMIN = (at: string): string => `(${WORKING_ADMIN(at)} and replaced_by is null)`;
 
 const SQL = named({
   /** $1 the key, $2 its audit row, $3 that of its project, all as JSON; $4 the sender. */
@@ -64,15 +67,17 @@ const SQL = named({
     ${notify(4)}`,
   /**
    * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may be revoked. An earlier
-   * revocation stays as it is. The admin keys are locked, so that if two are revoked at once, the second one sees the first
-   * revocation.
+   * revocation stays as it is. The key and the admin keys are locked, in the order of all who lock keys, so that if two are revoked at once, the
+   * second one sees the first revocation.
    */
   revokeKey: `
-    with admins as materialized (select id from keys where ${WORKING_ADMIN('$2')} order by id for update),
+    with locked as materialized (
+      select id, ${LASTING_ADMIN('$2')} as is_admin from keys where id = $1 or (${WORKING_ADMIN('$2')}) order by id for update
+    ),
     revoked as (
       update keys set revoked_at = $2
-      where id = $1 and revoked_at is null
-        and ($5::boolean or not exists (select 1 from admins where id = $1) or (select count(*) from admins) > 1)
+      where id = $1 and revoked_at is null and ($5::boolean
+        or not exists (select 1 from locked where id = $1 and is_admin) or exists (select 1 from locked where id <> $1 and is_admin))
       returning id
     ),
     noted as (${insertAudit(3, 'revoked')})
@@ -88,8 +93,8 @@ const SQL = named({
 
   /** In a transaction, as the next four. Keys are locked in the order of their ids. $1 a key's id, $2 when. */
   lockKeys: `select id from keys where id = $1 or (${WORKING_ADMIN('$2::bigint')}) order by id for update`,
-  /** $1 a key's id, $2 when. */
-  otherAdmins: `select 1 from keys where id <> $1 and ${WORKING_ADMIN('$2::bigint')} limit 1`,
+  /** $1 a key's id, $2 until when. */
+  otherAdmins: `select 1 from keys where id <> $1 and ${LASTING_ADMIN('$2::bigint')} limit 1`,
   /** $1 the key, $2 the audit row, as JSON; $3 the sender. */
   changeKey: `
     with changed as (update keys set ${assigned(KEYS)} from ${rowOf(1, KEYS, 'n')} where keys.id = n.id returning keys.id),
@@ -163,10 +168,10 @@ export function postgresKeys({ connections, rows, node }: PostgresParts): KeySto
         const changed = applyChanges(key, changes);
         if (!changed) return { outcome: 'changed', key };
         const { after, difference } = changed;
-        if (!force && isWorkingAdmin(key, at) && !isWorkingAdmin(after, at)) {
-          const others = await run(SQL.otherAdmins, [id, at]);
-          if (others.length === 0) return { outcome: 'last_admin', key };
-        }
+        if (!force && outlives(key, after)) return { outcome: 'replaced', key };
+        const until = force ? undefined : adminNeededUntil(key, after, at);
+        if (until !== undefined && (await run(SQL.otherAdmins, [id, until])).length === 0)
+          return { outcome: 'last_admin', key };
         await run(SQL.changeKey, [asKey(after), asAudit({ ...audit, detail: difference }), node()]);
         return { outcome: 'changed', key: after };
       }),
@@ -174,11 +179,11 @@ export function postgresKeys({ connections, rows, node }: PostgresParts): KeySto
       transaction(async (run) => {
         const key = await lock(run, id, at);
         if (!key) return { outcome: 'not_found' };
-        const after = afterRotation(key, next, at, until);
-        if (!after) return { outcome: 'invalid', key };
-        await run(SQL.addKey, [asKey(next)]);
-        await run(SQL.changeKey, [asKey(after), asAudit(audit), node()]);
-        return { outcome: 'rotated', key: after };
+        const made = rotated(key, next, at, until);
+        if (!made) return { outcome: 'invalid', key };
+        await run(SQL.addKey, [asKey(made.next)]);
+        await run(SQL.changeKey, [asKey(made.former), asAudit(audit), node()]);
+        return { outcome: 'rotated', key: made.former, next: made.next };
       }),
     async restoreKey(id, audit) {
       await run(SQL.restoreKey, [id, asAudit(audit), node()]);

@@ -18,14 +18,14 @@ export function sqliteKeys({ sql, rows, read, write }: SqliteParts): KeyStore {
       return row && rows.one(KEY, row);
     },
     async changeKey(id, changes, audit, options) {
-      const { row, lastAdmin } = await write.changeKey(id, changes, audit, options);
-      if (!row) return { outcome: 'not_found' };
-      return { outcome: lastAdmin ? 'last_admin' : 'changed', key: rows.one(KEY, row) };
+      const { row, outcome } = await write.changeKey(id, changes, audit, options);
+      return row ? { outcome, key: rows.one(KEY, row) } : { outcome: 'not_found' };
     },
-    async rotateKey(id, next, audit, times) {
-      const { row, rotated } = await write.rotateKey(id, next, audit, times);
+    async rotateKey(id, identity, audit, times) {
+      const { row, next } = await write.rotateKey(id, identity, audit, times);
       if (!row) return { outcome: 'not_found' };
-      return { outcome: rotated ? 'rotated' : 'invalid', key: rows.one(KEY, row) };
+      const key = rows.one(KEY, row);
+      return next ? { outcome: 'rotated', key, next } : { outcome: 'invalid', key };
     },
     restoreKey: write.restoreKey,
   };

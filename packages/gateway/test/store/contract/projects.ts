@@ -158,6 +158,37 @@ export function describeProjects(name: string, open: () => Promise<Store>): void
       });
       expect(forced).toMatchObject({ outcome: 'changed', key: { scopes: ['read'] } });
     });
+
+    it('never let the last admin end sooner, nor count on one that was rotated', async () => {
+      const store = await open();
+      const key = aKey(ADMIN);
+      await store.putKey(key, anAudit('key.created', key.id));
+      const change = (id: string, expiresAt?: number) =>
+        store.changeKey(id, { expiresAt }, anAudit('key.changed', id), { at: 10 });
+      expect(await change(key.id, 12)).toMatchObject({ outcome: 'last_admin' });
+      const made = await store.rotateKey(key.id, aKey(), anAudit('key.rotated', key.id), {
+        at: 10,
+        until: 50,
+      });
+      if (made.outcome !== 'rotated') throw new Error(made.outcome);
+      const { next } = made;
+      expect(await store.revokeKey(next.id, 10, anAudit('key.revoked', next.id))).not.toHaveProperty(
+        'revokedAt',
+      );
+      expect(await change(next.id, 12)).toMatchObject({ outcome: 'last_admin' });
+      // The former key may go, and may not stay.
+      expect(await change(key.id, 60)).toMatchObject({ outcome: 'replaced', key: { expiresAt: 50 } });
+      expect(await change(key.id)).toMatchObject({ outcome: 'replaced', key: { expiresAt: 50 } });
+      expect(await store.revokeKey(key.id, 11, anAudit('key.revoked', key.id))).toHaveProperty(
+        'revokedAt',
+        11,
+      );
+
+      const other = aKey({ ...ADMIN, expiresAt: 30 });
+      await store.putKey(other, anAudit('key.created', other.id));
+      expect(await change(next.id, 40)).toMatchObject({ outcome: 'last_admin' });
+      expect(await change(next.id, 20)).toMatchObject({ outcome: 'changed', key: { expiresAt: 20 } });
+    });
   });
 
   describe(`${name}: the rotation of a key`, () => {
@@ -168,15 +199,35 @@ export function describeProjects(name: string, open: () => Promise<Store>): void
       const store = await open();
       const key = aKey(ADMIN);
       await store.putKey(key, anAudit('key.created', key.id));
-      const next = aKey({ ...ADMIN, family: key.id });
+      const { id, prefix, hash, createdAt } = aKey();
+      const next = { ...key, id, prefix, hash, createdAt, family: key.id };
       const rotated = await rotate(store, key.id, next);
       expect(rotated).toStrictEqual({
         outcome: 'rotated',
         key: { ...key, expiresAt: 50, replacedBy: next.id },
+        next,
       });
       expect(await store.keyByHash(next.hash)).toMatchObject(next);
       expect((await store.listKeys()).map(({ id }) => id).sort()).toEqual([key.id, next.id].sort());
       expect((await logOf(store)).at(-1)).toStrictEqual(anAudit('key.rotated', key.id));
+    });
+
+    it('undoes no change that is made at the same time', async () => {
+      const store = await open();
+      for (let round = 0; round < 5; round++) {
+        const key = aKey({ limits: { requestsPerMinute: 100 } });
+        await store.putKey(key, anAudit('key.created', key.id));
+        const limits = { requestsPerMinute: 1 };
+        const [changed, rotated] = await Promise.all([
+          store.changeKey(key.id, { limits }, anAudit('key.changed', key.id), { at: 10 }),
+          rotate(store, key.id),
+        ]);
+        expect(changed).toMatchObject({ outcome: 'changed', key: { limits } });
+        if (rotated.outcome !== 'rotated') throw new Error(rotated.outcome);
+        // Whichever was first: the new key has what its former one had at that moment.
+        const wasChanged = rotated.key.limits?.requestsPerMinute === 1;
+        expect(rotated.next.limits).toEqual(wasChanged ? limits : key.limits);
+      }
     });
 
     it('does not lengthen the life of a key', async () => {

@@ -1,13 +1,16 @@
 import {
   type AuditQuery,
   type AuditRow,
-  afterRotation,
+  adminNeededUntil,
   applyChanges,
-  isWorkingAdmin,
+  type KeyChanged,
   type KeyChanges,
+  type KeyIdentity,
   type KeyRow,
+  outlives,
   type ProjectChanges,
   type ProjectRow,
+  rotated,
 } from '../../projects.ts';
 import {
   AUDIT,
@@ -59,7 +62,7 @@ export function keyChangeWrites({ sql, db }: WriteParts) {
   const otherAdmins = db
     .prepare<[string, number], number>(`
       select exists (select 1 from keys where id <> ? and scopes like '%"admin"%' and revoked_at is null
-        and (expires_at is null or expires_at > ?))`)
+        and replaced_by is null and (expires_at is null or expires_at > ?))`)
     .pluck();
   return {
     changeKey(
@@ -67,31 +70,35 @@ export function keyChangeWrites({ sql, db }: WriteParts) {
       changes: KeyChanges,
       audit: AuditRow,
       { at, force = false }: { readonly at: number; readonly force?: boolean },
-    ): { readonly row: KeyTableRow | undefined; readonly lastAdmin: boolean } {
+    ): {
+      readonly row: KeyTableRow | undefined;
+      readonly outcome: Exclude<KeyChanged['outcome'], 'not_found'>;
+    } {
       const row = sql.keyById.get(id);
       const before = row && keyFromRow(row);
       const changed = before && applyChanges<KeyRow>(before, changes);
-      if (!changed) return { row, lastAdmin: false };
+      if (!changed) return { row, outcome: 'changed' };
       const { after, difference } = changed;
-      if (!force && isWorkingAdmin(before, at) && !isWorkingAdmin(after, at) && !otherAdmins.get(id, at))
-        return { row, lastAdmin: true };
+      if (!force && outlives(before, after)) return { row, outcome: 'replaced' };
+      const until = force ? undefined : adminNeededUntil(before, after, at);
+      if (until !== undefined && !otherAdmins.get(id, until)) return { row, outcome: 'last_admin' };
       change.run(keyToRow(after));
       sql.insertAudit.run(auditToRow({ ...audit, detail: difference }));
-      return { row: sql.keyById.get(id), lastAdmin: false };
+      return { row: sql.keyById.get(id), outcome: 'changed' };
     },
     rotateKey(
       id: string,
-      next: KeyRow,
+      next: KeyIdentity,
       audit: AuditRow,
       { at, until }: { readonly at: number; readonly until: number },
-    ): { readonly row: KeyTableRow | undefined; readonly rotated: boolean } {
+    ): { readonly row: KeyTableRow | undefined; readonly next?: KeyRow } {
       const row = sql.keyById.get(id);
-      const after = row && afterRotation(keyFromRow(row), next, at, until);
-      if (!after) return { row, rotated: false };
-      sql.putKey.run(keyToRow(next));
-      change.run(keyToRow(after));
+      const made = row && rotated(keyFromRow(row), next, at, until);
+      if (!made) return { row };
+      sql.putKey.run(keyToRow(made.next));
+      change.run(keyToRow(made.former));
       sql.insertAudit.run(auditToRow(audit));
-      return { row: sql.keyById.get(id), rotated: true };
+      return { row: sql.keyById.get(id), next: made.next };
     },
   };
 }

@@ -223,9 +223,9 @@ function keyStatements(db: Connection) {
     keys: db.prepare<[], KeyTableRow>(`select ${listOf(KEYS)} from keys order by id`),
     revokeKey: db.prepare<{ id: string; at: number; force: number }>(`
       update keys set revoked_at = @at where id = @id and revoked_at is null and (
-        @force or scopes not like '%"admin"%' or expires_at <= @at or exists (
+        @force or scopes not like '%"admin"%' or expires_at <= @at or replaced_by is not null or exists (
           select 1 from keys as other
-          where other.id <> @id and other.scopes like '%"admin"%' and other.revoked_at is null
+          where other.id <> @id and other.scopes like '%"admin"%' and other.revoked_at is null and other.replaced_by is null
             and (other.expires_at is null or other.expires_at > @at)))`),
     restoreKey: db.prepare<[string]>(
       'update keys set revoked_at = null where id = ? and revoked_at is not null',
