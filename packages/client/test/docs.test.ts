@@ -14,7 +14,7 @@ const PAGE = new URL('../../../docs/clients/typescript.md', import.meta.url);
 /** What the snippets of the page print, in their order. The first one makes the client of all others. */
 const PRINTED = [
   /^queued 0%\n[\s\S]*succeeded 100%\nhttp:\/\/\S+\n$/,
-  /^succeeded 1\n$/,
+  /^0 USD true\nsucceeded 1\n$/,
   /^\d+ [0-9a-f]{64}\n$/,
   /^true\n$/,
   /^400\n$/,
