@@ -40,6 +40,8 @@ export function missingScope(
   // Nothing is routed there.
   const scope = config?.scope;
   if (scope === undefined || scope === 'any' || scope === 'public' || hasScope(key, scope)) return undefined;
-  const message = `This API key lacks the scope "${scope}"; use a key that has it.`;
+  const has = key.scopes.join(', ') || 'none';
+  const wanted = scope === 'read' ? '"read" or "generate", which includes it' : `"${scope}"`;
+  const message = `This API key lacks the scope "${scope}" (it has: ${has}); use a key that has ${wanted}.`;
   return new OnetakeError('forbidden', 403, message);
 }

@@ -104,7 +104,9 @@ describe('the scopes of a key', () => {
   it('are named by the 403', async () => {
     const { status, body } = await t.submit(QUICK, { key: keys.get('read') ?? '' });
     expect([status, body.error.reason]).toEqual([403, 'forbidden']);
-    expect(body.error.message).toBe('This API key lacks the scope "generate"; use a key that has it.');
+    expect(body.error.message).toBe(
+      'This API key lacks the scope "generate" (it has: read); use a key that has "generate".',
+    );
   });
 });
 
