@@ -53,6 +53,8 @@ class SubmitParams(TypedDict, total=False):
     watermark: bool | None
     prompt_extend: bool | None
     person_generation: str | None
+    #: The most that the video may cost, in the currency of the model; a higher price is a 400.
+    max_cost: float | str | None
     #: Up to 16 pairs, given back unchanged.
     metadata: dict[str, str] | None
     #: Where the end of the task is announced: a public URL.

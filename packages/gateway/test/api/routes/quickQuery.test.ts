@@ -80,6 +80,9 @@ accounts:
   await t.call(`${PATH}/${deleted}`, { method: 'DELETE' });
   const foreignId = (await t.submit(slow, { key: foreign.key })).body.task_id;
   await t.call(`${PATH}/${foreignId}/cancel`, { method: 'POST', key: foreign.key });
+  // Answers are compared that were asked for one after the other, so nothing may change in between.
+  await t.call(`${PATH}/${cancelled}?wait=60`);
+  await t.call(`${PATH}/${foreignId}?wait=60`, { key: foreign.key });
   const unfinished = (await t.submit({ model: 'sora-2', prompt: 'a boat' })).body.task_id;
   await t.call(`${PATH}/${unfinished}?wait=60&wait_for=change`);
   const ids = { finished: finished.task_id, unfinished, cancelled, deleted, foreign: foreignId };
