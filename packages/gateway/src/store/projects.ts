@@ -98,8 +98,8 @@ export interface KeyStore {
   keyByHash(hash: string): Promise<KeyWithProject | undefined>;
   listKeys(): Promise<readonly KeyRow[]>;
   /**
-   * Resolves with the key as it is afterwards; undefined if there is no such id. The last key with admin scope that is neither
-   * revoked, expired nor rotated is not revoked, unless `force` is set.
+   * Resolves with the key as it is afterwards; undefined if there is no such id. A working key with admin scope is not revoked if no other, that was
+   * not rotated, lasts as long, unless `force` is set.
    */
   revokeKey(
     id: string,
@@ -108,8 +108,8 @@ export interface KeyStore {
     options?: { readonly force?: boolean },
   ): Promise<KeyRow | undefined>;
   /**
-   * Changes a key. Unless `force` is set, the last key with admin scope that is neither revoked, expired at `at` nor rotated remains one for
-   * as long as before, and a key that was rotated does not last longer. The row of the audit log says what was changed; there is none if
+   * Changes a key. Unless `force` is set, a key with admin scope that works at `at` remains one for as long as before if no other, that was not
+   * rotated, lasts as long; and a key that was rotated does not last longer. The row of the audit log says what was changed; there is none if
    * everything was so before.
    */
   changeKey(
@@ -222,12 +222,15 @@ const endOf = ({ expiresAt = Number.POSITIVE_INFINITY }: KeyRow): number => expi
 export const outlives = (before: KeyRow, after: KeyRow): boolean =>
   before.replacedBy !== undefined && endOf(after) > endOf(before);
 
+/** What stands for a key without an end where times are compared: later than any. Milliseconds UTC. */
+export const NO_END = Number.MAX_SAFE_INTEGER;
+
 /**
- * Until when another key with admin scope must last for a change of this one to be allowed (milliseconds UTC); undefined if the change takes no
- * administrator away. One that was rotated ends soon, and does not count.
+ * Until when another key with admin scope must last for a change of this one to be allowed (milliseconds UTC): as long as this one did.
+ * Undefined if the change takes no administrator away. One that was rotated ends soon, and does not count.
  */
 export function adminNeededUntil(before: KeyRow, after: KeyRow, at: number): number | undefined {
   if (!isWorkingAdmin(before, at) || before.replacedBy !== undefined) return undefined;
-  if (!isWorkingAdmin(after, at)) return at;
-  return endOf(after) < endOf(before) ? endOf(after) : undefined;
+  const goesSooner = !isWorkingAdmin(after, at) || endOf(after) < endOf(before);
+  return goesSooner ? (before.expiresAt ?? NO_END) : undefined;
 }

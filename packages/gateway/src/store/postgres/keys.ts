@@ -6,6 +6,7 @@ import {
   applyChanges,
   type KeyRow,
   type KeyStore,
+  NO_END,
   ofItsProject,
   outlives,
   type ProjectStore,
@@ -72,12 +73,13 @@ const SQL = named({
    */
   revokeKey: `
     with locked as materialized (
-      select id, ${LASTING_ADMIN('$2')} as is_admin from keys where id = $1 or (${WORKING_ADMIN('$2')}) order by id for update
+      select id, ${LASTING_ADMIN('$2')} as is_admin, coalesce(expires_at, ${NO_END}) as ends from keys where id = $1 or (${WORKING_ADMIN('$2')}) order by id for update
     ),
     revoked as (
       update keys set revoked_at = $2
       where id = $1 and revoked_at is null and ($5::boolean
-        or not exists (select 1 from locked where id = $1 and is_admin) or exists (select 1 from locked where id <> $1 and is_admin))
+        or not exists (select 1 from locked where id = $1 and is_admin)
+        or exists (select 1 from locked l join locked o on o.id <> l.id and o.is_admin and o.ends >= l.ends where l.id = $1))
       returning id
     ),
     noted as (${insertAudit(3, 'revoked')})
@@ -93,8 +95,8 @@ const SQL = named({
 
   /** In a transaction, as the next four. Keys are locked in the order of their ids. $1 a key's id, $2 when. */
   lockKeys: `select id from keys where id = $1 or (${WORKING_ADMIN('$2::bigint')}) order by id for update`,
-  /** $1 a key's id, $2 until when. */
-  otherAdmins: `select 1 from keys where id <> $1 and ${LASTING_ADMIN('$2::bigint')} limit 1`,
+  /** $1 a key's id, $2 until when at least. */
+  otherAdmins: `select 1 from keys where id <> $1 and ${LASTING_ADMIN('$2::bigint - 1')} limit 1`,
   /** $1 the key, $2 the audit row, as JSON; $3 the sender. */
   changeKey: `
     with changed as (update keys set ${assigned(KEYS)} from ${rowOf(1, KEYS, 'n')} where keys.id = n.id returning keys.id),

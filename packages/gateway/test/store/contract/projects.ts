@@ -186,7 +186,22 @@ export function describeProjects(name: string, open: () => Promise<Store>): void
 
       const other = aKey({ ...ADMIN, expiresAt: 30 });
       await store.putKey(other, anAudit('key.created', other.id));
-      expect(await change(next.id, 40)).toMatchObject({ outcome: 'last_admin' });
+      expect(await change(next.id, 20)).toMatchObject({ outcome: 'last_admin' });
+      expect(await store.revokeKey(next.id, 10, anAudit('key.revoked', next.id))).not.toHaveProperty(
+        'revokedAt',
+      );
+      const drop = { scopes: ['read'] } as const;
+      expect(await store.changeKey(next.id, drop, anAudit('key.changed', next.id), { at: 10 })).toMatchObject(
+        {
+          outcome: 'last_admin',
+        },
+      );
+      expect(await store.revokeKey(other.id, 10, anAudit('key.revoked', other.id))).toHaveProperty(
+        'revokedAt',
+        10,
+      );
+      const lasting = aKey(ADMIN);
+      await store.putKey(lasting, anAudit('key.created', lasting.id));
       expect(await change(next.id, 20)).toMatchObject({ outcome: 'changed', key: { expiresAt: 20 } });
     });
   });

@@ -62,7 +62,7 @@ export function keyChangeWrites({ sql, db }: WriteParts) {
   const otherAdmins = db
     .prepare<[string, number], number>(`
       select exists (select 1 from keys where id <> ? and scopes like '%"admin"%' and revoked_at is null
-        and replaced_by is null and (expires_at is null or expires_at > ?))`)
+        and replaced_by is null and (expires_at is null or expires_at >= ?))`)
     .pluck();
   return {
     changeKey(

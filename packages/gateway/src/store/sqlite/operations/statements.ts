@@ -1,5 +1,6 @@
 import type { TaskEvent } from '../../../tasks/events.ts';
 import type { Attempt, Phase, Task } from '../../../tasks/task.ts';
+import { NO_END } from '../../projects.ts';
 import {
   ANNOUNCED,
   ATTEMPTS,
@@ -226,7 +227,7 @@ function keyStatements(db: Connection) {
         @force or scopes not like '%"admin"%' or expires_at <= @at or replaced_by is not null or exists (
           select 1 from keys as other
           where other.id <> @id and other.scopes like '%"admin"%' and other.revoked_at is null and other.replaced_by is null
-            and (other.expires_at is null or other.expires_at > @at)))`),
+            and (other.expires_at is null or other.expires_at >= coalesce(keys.expires_at, ${NO_END}))))`),
     restoreKey: db.prepare<[string]>(
       'update keys set revoked_at = null where id = ? and revoked_at is not null',
     ),
