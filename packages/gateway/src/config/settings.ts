@@ -261,7 +261,7 @@ export const SETTINGS = {
     env: 'ONETAKE_BOOTSTRAP_KEY',
     schema: z.string().refine(isChosenKey, CHOSEN_KEY_RULE),
     description:
-      'An API key (`sk-…`, 20 characters or more) with admin scope that exists from the first start. While it is set, every start makes it valid again, even if it was revoked.',
+      'An API key (`sk-…`, 20 characters or more) with admin scope that exists from the first start. While it is set, every start makes it valid again, even if it was revoked, changed or rotated.',
     secret: true,
   }),
   logLevel: setting({
