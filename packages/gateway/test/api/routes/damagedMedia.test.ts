@@ -94,9 +94,12 @@ describe.each([
       const range = await content(task, { headers: { range: 'bytes=0-9' } });
       expect(range.status).toBe(502);
     });
-    const lines = world.gateway.log.map((line) => JSON.parse(line));
-    const told = lines.filter(({ event, task: id }) => event === 'media.damaged' && id === task.task_id);
-    expect(told).toHaveLength(1);
+    // Clients are answered before the damage is stored, and told of.
+    await eventually(() => {
+      const lines = world.gateway.log.map((line) => JSON.parse(line));
+      const told = lines.filter(({ event, task: id }) => event === 'media.damaged' && id === task.task_id);
+      expect(told).toHaveLength(1);
+    });
     const metrics = await (await world.gateway.call('/metrics')).text();
     expect(metrics).toMatch(/^onetake_media_damaged_total [1-9]/m);
   }
