@@ -74,11 +74,13 @@ export function createMetrics(
 ): Metrics {
   const registry = new Registry();
   if (shared) registry.setDefaultLabels(shared.labels);
-  shared?.share(async () =>
-    (await registry.getMetricsAsJSON()).map((metric) => withoutProcess(metric, shared)),
-  );
   const registers = [registry];
-  if (processMetrics) collectDefaultMetrics({ register: registry });
+  // From the first scrape on: watching collections of garbage costs a tenth of a status query, which nobody pays who does not scrape.
+  let showsProcess = !processMetrics;
+  const showProcess = () => {
+    if (!showsProcess) collectDefaultMetrics({ register: registry });
+    showsProcess = true;
+  };
   new Gauge({
     name: 'onetake_build_info',
     help: 'Always 1. The version that runs, and the Node.js below it',
@@ -137,6 +139,10 @@ export function createMetrics(
   }
   watch('gauge', 'onetake_tasks_unfinished', 'Tasks that this node drives', unfinished);
   watchAccounts(registry, accounts);
+  shared?.share(async () => {
+    showProcess();
+    return (await registry.getMetricsAsJSON()).map((metric) => withoutProcess(metric, shared));
+  });
 
   return {
     accepted,
@@ -155,7 +161,10 @@ export function createMetrics(
     route: createRequestMetrics(registry),
     watch,
     contentType: registry.contentType,
-    text: () => (shared ? textOfAll(shared) : registry.metrics()),
+    text() {
+      showProcess();
+      return shared ? textOfAll(shared) : registry.metrics();
+    },
   };
 }
 
